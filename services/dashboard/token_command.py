@@ -114,7 +114,10 @@ def _create(database: Database, key: AuditKeyFile, options: Options) -> int:
         _print_json({**msgspec.to_builtins(token), "secret": secret})
         return 0
     ends = f"expires at {to_wire(token.expires_at)}" if token.expires_at else "never expires"
-    sys.stderr.write(f"Token {token.name} created ({', '.join(token.scopes)}); it {ends}. Shown only now:\n")
+    sys.stderr.write(
+        f"Token {token.name} created ({', '.join(token.scopes)}); it {ends}. Every part knows it within two "
+        "seconds. Shown only now:\n"
+    )
     sys.stdout.write(f"{secret}\n")
     return 0
 

@@ -32,12 +32,15 @@ from shared.runtime.config.documents import (
 from shared.runtime.config.notifications import Notifications
 from shared.runtime.config.rules import load_rules
 from shared.runtime.environment import load_settings
-from shared.runtime.settings import PartSettings
+from shared.runtime.settings import REPOSITORY, PartSettings
 from shared.schema.durations import format_duration_ms
-from shared.schema.faults import Fault, InvalidError
+from shared.schema.faults import Fault, InvalidError, did_you_mean
 from shared.store.rule_state import load_rule_states
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+RUNBOOKS = REPOSITORY / "docs" / "runbooks"
+"""Pages that the dashboard shows; a rule's `runbook` is the name of one, or a URL."""
 
 app = typer.Typer()
 app.command("try")(try_command)
@@ -83,10 +86,19 @@ def run_check_command(folder: Path | None, environ: Mapping[str, str], *, as_jso
         sys.stdout.writelines(f"{line}\n" for line in describe_rule(rule))
         if rule_states is not None and status.never_seen:
             sys.stdout.write(f"  no value received yet: {', '.join(status.never_seen)}\n")
-        if status.warning:
-            sys.stderr.write(f"botwatch rules check: warning: rule {rule.name}: {status.warning}\n")
+        for warning in filter(None, (status.warning, _runbook_warning(rule))):
+            sys.stderr.write(f"botwatch rules check: warning: rule {rule.name}: {warning}\n")
     sys.stdout.write(f"{len(rules)} rules\n")
     return 0
+
+
+def _runbook_warning(rule: Rule) -> str | None:
+    """Return what is wrong with the rule's runbook if it is the name of a page that does not exist."""
+    name = rule.runbook
+    if not name or "://" in name or (RUNBOOKS / f"{name}.md").is_file():
+        return None
+    hint = did_you_mean(name, [path.stem for path in RUNBOOKS.glob("*.md")])
+    return f"no runbook `{name}` in docs/runbooks: the link in alerts leads nowhere{hint}"
 
 
 def _stored_rule_states(

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Set as AbstractSet
 from typing import Self
 
 from redis import Redis
@@ -13,7 +14,7 @@ from services.native.supervisor import StartupProgress, Supervisor
 from services.native.terminal import AlertPrinter
 from shared.runtime import clock
 from shared.runtime.redis import presence
-from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.connection import connect_redis, describe_redis_error
 
 PROGRESS_INTERVAL_S = 10.0
 """How often to print what the start waits for."""
@@ -30,6 +31,8 @@ class NativeStack:
         self._home = prepared.home
         self.addresses = prepared.addresses
         self._created_at = clock.now()
+        self._redis_fault = ""
+        """Why Redis does not answer."""
 
     def __enter__(self) -> Self:
         self._supervisor = Supervisor(self._home, self._prepared.environ, self._prepared.private)
@@ -52,12 +55,12 @@ class NativeStack:
             if not self._supervisor.is_running():
                 sys.stderr.write(f"botwatch up: supervisor exited; see {self._home}/logs/supervisord.log\n")
                 return 1
-            missing = presence.EXPECTED_PARTS - self._running_parts()
+            missing = self.missing_parts()
             if not missing:
                 return 0
             now = time.monotonic()
             if now >= print_at:
-                print(f"Waiting for {', '.join(sorted(missing))} …", flush=True)
+                print(self.describe_wait(missing), flush=True)
                 print_at = now + PROGRESS_INTERVAL_S
             has_stalled = start.has_stalled(len(missing), self._supervisor.cpu_s(), now)
             failed = missing if has_stalled else self._supervisor.misconfigured(missing)
@@ -69,13 +72,22 @@ class NativeStack:
             stopping.wait(0.1)
         return 0
 
-    def _running_parts(self) -> set[str]:
+    def describe_wait(self, missing: AbstractSet[str]) -> str:
+        """Return what a start waits for, and why if Redis is the reason."""
+        return " ".join(["Waiting for", ", ".join(sorted(missing)), "…", self._redis_fault]).rstrip()
+
+    def missing_parts(self) -> AbstractSet[str]:
+        """Return the parts that are not up."""
         try:
             found = presence.read_presence(self.redis, clock.now()).items()
-        except RedisError:
-            return set()
+        except RedisError as error:
+            self._redis_fault = describe_redis_error(error)
+            return presence.EXPECTED_PARTS
+        self._redis_fault = ""
         # The entries of an earlier run that was just killed look alive for ten seconds.
-        return {name for name, (part, up) in found if up and part.started_at >= self._created_at}
+        return presence.EXPECTED_PARTS - {
+            name for name, (part, up) in found if up and part.started_at >= self._created_at
+        }
 
     def follow(self, alerts: AlertPrinter, stopping: threading.Event) -> int:
         """Print alerts until `stopping` is set; return 1 if supervisor exits before that."""

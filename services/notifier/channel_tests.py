@@ -118,7 +118,9 @@ def run_channel_test(
 def _list_channels(documents: Documents) -> TestResult:
     found = {name: destination(channel) for name, channel in documents.channels.items()}
     lines = [f"{name}: {address}\n" for name, address in found.items()]
-    return TestResult("".join(lines) or "no channels enabled\n", channels=found)
+    disabled = ", ".join(documents.notifications.channels)
+    none = f"no channels enabled; without an address: {disabled}\n" if disabled else "no channels enabled\n"
+    return TestResult("".join(lines) or none, channels=found)
 
 
 def _unknown_channel(name: str, documents: Documents) -> TestResult:

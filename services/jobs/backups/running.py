@@ -23,7 +23,7 @@ def ensure_stopped(sources: Sources, redis_url: str) -> None:
         pid = supervisor.pid
         raise BackupError(
             f"Botwatch is running in {sources.home} (process {pid}): stop it first, with Ctrl-C in its "
-            f"terminal or `kill {pid}`, and restore again"
+            "terminal or `start_monitoring.sh --stop`, and restore again"
         )
     if parts := _present_parts(redis_url):
         raise BackupError(

@@ -3,6 +3,7 @@
 Connects only (TCP, TLS, STARTTLS): no message is sent. `botwatch notify test CHANNEL` sends one.
 """
 
+import logging
 import smtplib
 import ssl
 import time
@@ -64,13 +65,14 @@ def server_of(channel: ChannelSection) -> Server | None:
 
 def _check_channel(environ: Mapping[str, str], name: str, channel: ChannelSection) -> Finding:
     try:
-        server = server_of(decrypt_section(channel, environ))
+        decrypted = decrypt_section(channel, environ)
+        server = server_of(decrypted)
     except (InvalidError, msgspec.ValidationError) as error:
         reason = error.faults[0] if isinstance(error, InvalidError) else "its decrypted value is invalid"
         return critical(f"channel {name}: {reason}", "set BOTWATCH_KEY, or encrypt it again")
     test = f"botwatch notify test {name}"
     if server is None:
-        return ok(f"channel {name}: its address is known to the notifier only; `{test}` sends a message")
+        return _service_finding(name, decrypted, test)
     try:
         expires = _connect(server)
     except (ConnectError, smtplib.SMTPException, OSError) as error:
@@ -84,6 +86,22 @@ def _check_channel(environ: Mapping[str, str], name: str, channel: ChannelSectio
     if days < FEW_DAYS:
         return warning(f"{what} (≥ {FEW_DAYS})", "renew the certificate of that server", days)
     return ok(what, days)
+
+
+def _service_finding(name: str, channel: ChannelSection, test: str) -> Finding:
+    if channel.type == "webhook" or _is_service(channel.url):
+        return ok(f"channel {name}: its address is known to the notifier only; `{test}` sends a message")
+    what = f"channel {name}: its URL is none that apprise supports: nothing can be sent"
+    return critical(what, f"https://appriseit.com/services/ lists them; then {test}")
+
+
+def _is_service(url: str) -> bool:
+    """Return whether apprise supports `url`; its logs are discarded, for they contain it."""
+    import apprise  # noqa: PLC0415 - it takes tens of megabytes, and most channels do without
+
+    logger = logging.getLogger("apprise")
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    return apprise.Apprise.instantiate(url, suppress_exceptions=True) is not None
 
 
 def _connect(server: Server) -> float | None:

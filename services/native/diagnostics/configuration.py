@@ -8,6 +8,7 @@ from cryptography import x509
 from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.site import Site
 from shared.runtime import clock
+from shared.runtime.encrypted_values import ENCRYPTED_PREFIX
 from shared.runtime.settings import read_variable
 from shared.runtime.web.tls import tls_files
 from shared.schema.faults import InvalidError
@@ -28,6 +29,10 @@ def check_documents(site: Site) -> Iterator[Finding]:
         yield critical(fault, f"edit it, then run `botwatch rules check {folder}`")
     if site.documents:
         yield ok(f"config documents in {folder} are valid", str(folder))
+        for name, channel in site.documents.channels.items():
+            if channel.url and not channel.url.startswith(ENCRYPTED_PREFIX) and "://" not in channel.url:
+                what = f"channel {name}: expected a URL such as https://…, without it nothing can be sent"
+                yield warning(what, f"botwatch notify test {name}")
         if not site.documents.channels:
             fix = f"set ALERT_WEBHOOK_URL, or add a channel to {folder}/notifications.yml"
             yield warning("no notification channel is configured: alerts appear only on the page", fix)

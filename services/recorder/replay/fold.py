@@ -152,9 +152,8 @@ def _survey(file: ReplayFile, bot: str, rates: QuotedRates, seen: "_Seen", progr
             last = place
     if report.wrong:
         more = f"; the first {len(report.faults)} are listed" if report.wrong > len(report.faults) else ""
-        total = (
-            f"{report.rows:,} rows were read, {report.wrong:,} of them are wrong{more}; nothing was folded"
-        )
+        total = f"{report.rows:,} rows were read, {report.wrong:,} of them are wrong{more}"
+        total += "; nothing was computed or sent"
         raise InvalidError([*report.faults, Fault(report.file, total)])
     if report.without_zone:
         report.note("Times without a zone are in that of --time-zone (default: UTC).")

@@ -88,6 +88,22 @@ def config(folder: Path, *names: str) -> Path:
     return folder
 
 
+def test_rules_check_warns_about_a_runbook_that_does_not_exist(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the link in the alert leads nowhere; a URL is not checked."""
+    condition = {"metricName": "maxDrawdown", "operator": ">", "threshold": 1, "severity": "LOW"}
+    runbooks = ("drawdown", "drawdwn", "https://wiki.example/drawdwn")
+    conditions = [{**condition, "name": str(i), "runbook": name} for i, name in enumerate(runbooks)]
+    (tmp_path / "performance_logger.json").write_text(json.dumps({"alerting": {"conditions": conditions}}))
+    assert run_check_command(tmp_path, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "runbook" in one]
+    assert line == (
+        "botwatch rules check: warning: rule 1: no runbook `drawdwn` in docs/runbooks: the link in alerts "
+        "leads nowhere; did you mean `drawdown`?"
+    )
+
+
 def test_rules_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`rules check` warns about a misspelt metric, exits with 0, and creates no database."""
     folder = config(tmp_path, "maxDrawdwn", "maxDrawdown")

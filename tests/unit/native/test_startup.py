@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from services.native import preparation
+from services.native.prepared_stack import PreparedStack
+from services.native.stack import NativeStack
 from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress
+from shared.runtime.redis.connection import connect_redis
+from shared.runtime.redis.presence import EXPECTED_PARTS
 from tests.support import free_port
 
 pytestmark = pytest.mark.slow  # starts processes
@@ -31,6 +35,19 @@ def test_a_start_fails_only_when_it_has_stalled(
     start = StartupProgress(0)
     assert not start.has_stalled(9, 0.0, 0)
     assert start.has_stalled(missing, cpu_s, now_s) is stalled
+
+
+def test_a_start_without_redis_says_why_it_waits(tmp_path: Path) -> None:
+    """A wrong REDIS_URL is otherwise seen only in the logs of the parts."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    prepared = PreparedStack(
+        home=tmp_path, environ={}, private={}, redis_url=url, addresses={}, health_database=""
+    )
+    stack = NativeStack(prepared)
+    stack.redis = connect_redis(url, retries=0)
+    assert stack.missing_parts() == EXPECTED_PARTS
+    assert stack.describe_wait({"recorder", "jobs"}) == "Waiting for jobs, recorder … Redis is unreachable"
+    stack.redis.close()
 
 
 def test_a_migration_has_no_time_limit(

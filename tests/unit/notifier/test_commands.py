@@ -227,6 +227,9 @@ def test_nothing_configured_is_said(environ: dict[str, str], capsys: pytest.Capt
     configure(environ, "")
     assert commands.run_channel_test_command(None, environ) == 0
     assert capsys.readouterr().out == "no channels enabled\n"
+    configure(environ, "channels: { desk: { url: '${UNSET}' } }")
+    assert commands.run_channel_test_command(None, environ) == 0
+    assert capsys.readouterr().out == "no channels enabled; without an address: desk\n"
 
 
 def test_a_wrong_config_and_a_missing_key_are_named(

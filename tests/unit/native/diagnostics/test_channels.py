@@ -46,6 +46,20 @@ def test_an_encrypted_address_needs_the_key(tmp_path: Path) -> None:
     assert "connection refused" in found.what
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # of apprise
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [("foo://s3cret", "critical"), ("hooks.slack.com/s3cret", "critical"), ("ntfys://ntfy.sh/s3cret", "ok")],
+)
+def test_a_url_that_no_service_has_is_critical(url: str, status: str, tmp_path: Path) -> None:
+    """Nothing would be sent at the first alert; the finding does not have the URL."""
+    (tmp_path / "notifications.yml").write_text(json.dumps({"channels": {"chat": {"url": url}}}))
+    [found] = check_channels(Site({"BOTWATCH_CONFIG": str(tmp_path)}))
+    assert found.status == status
+    assert ("nothing can be sent" in found.what) is (status == "critical")
+    assert "s3cret" not in str(found)
+
+
 def test_reachable_and_unreachable_channels(tmp_path: Path) -> None:
     """The finding has the server and the command that sends a test message, and no secret of the URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:

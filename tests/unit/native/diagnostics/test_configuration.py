@@ -23,6 +23,16 @@ def test_every_fault_of_the_documents(tmp_path: Path) -> None:
     assert found[0].fix.endswith(f"`botwatch rules check {tmp_path}`")
 
 
+def test_a_channel_without_a_scheme_is_a_warning(tmp_path: Path) -> None:
+    """Before the start, not at the first alert."""
+    environ = {"BOTWATCH_CONFIG": str(tmp_path), "WEBHOOK": "hooks.slack.com/s3cret"}
+    (tmp_path / "notifications.yml").write_text("channels: { desk: { url: '${WEBHOOK}' } }")
+    valid, found = check_documents(Site(environ))
+    assert (valid.status, found.status) == ("ok", "warning")
+    assert found.what.startswith("channel desk: expected a URL such as https://…, ")
+    assert "s3cret" not in str(found)
+
+
 @pytest.mark.parametrize(
     ("environ", "what"),
     [

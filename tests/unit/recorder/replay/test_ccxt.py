@@ -61,7 +61,7 @@ def test_a_wrong_trade_names_its_field(more: dict[str, Any], expected: str, repl
     """By the JSON path."""
     fault, total = replayer.faults(replayer.file("t.json", json.dumps([trade(1, "buy", 1, 1) | more])))
     assert fault.startswith(f"t.json: {expected}")
-    assert total == "t.json: 1 rows were read, 1 of them are wrong; nothing was folded"
+    assert total == "t.json: 1 rows were read, 1 of them are wrong; nothing was computed or sent"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_a_wrong_row_names_line_and_column(row: str, expected: str, replayer: Re
     path = replayer.file("f.csv", f"time,symbol,side,quantity,price\n2026-01-01,X,buy,1,1\n{row}\n")
     fault, total = replayer.faults(path)
     assert fault.startswith(f"f.csv: {expected}")
-    assert total == "f.csv: 2 rows were read, 1 of them are wrong; nothing was folded"
+    assert total == "f.csv: 2 rows were read, 1 of them are wrong; nothing was computed or sent"
 
 
 def test_only_the_first_wrong_rows_are_listed(replayer: Replayer) -> None:
@@ -178,7 +178,8 @@ def test_only_the_first_wrong_rows_are_listed(replayer: Replayer) -> None:
     *faults, total = replayer.faults(path)
     assert len(faults) == 10
     assert total == (
-        "f.csv: 50 rows were read, 50 of them are wrong; the first 10 are listed; nothing was folded"
+        "f.csv: 50 rows were read, 50 of them are wrong; the first 10 are listed; "
+        "nothing was computed or sent"
     )
 
 

@@ -104,7 +104,7 @@ def test_a_wrong_line_names_its_field(line: str, expected: str, replayer: Replay
     first = '{"kind": "equity", "bot": "b", "equity": 1, "timestamp": 1767254400000}'
     fault, total = replayer.faults(replayer.file("f.jsonl", f"{first}\n{line}\n"))
     assert fault.startswith(f"f.jsonl: {expected}")
-    assert total == "f.jsonl: 2 rows were read, 1 of them are wrong; nothing was folded"
+    assert total == "f.jsonl: 2 rows were read, 1 of them are wrong; nothing was computed or sent"
 
 
 def test_the_settings_of_the_bot_and_of_the_command_line(replayer: Replayer) -> None:
