@@ -1,8 +1,10 @@
 """Fixtures that tests of several kinds use, and how the tests run in parallel."""
 
 import gc
+import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from sqlalchemy import Engine, create_engine
 from xdist.scheduler import LoadFileScheduling
 
 from shared.runtime.redis.connection import connect_redis
+from shared.runtime.settings import REPOSITORY
 from shared.store.database import Database, sqlite_url
 from shared.store.migrate import MIGRATION_LINES, migrate
 from tests.lanes import LaneScheduling, lane_of, turn
@@ -22,6 +25,9 @@ from tests.support import IN_CI, valkey
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A run that a script began in the background ignores Ctrl-C, and so would the commands under test.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if Path(sys.prefix) != REPOSITORY / ".venv":
+    os.environ["BOTWATCH_PYTHON"] = sys.executable  # `deploy/start_monitoring.sh` would run that of .venv
 
 STARTING = frozenset({"broadcaster", "chromium_session", "served", "shared_broadcaster"})
 """Fixtures that start a browser or a service: tests that use them are slow."""
