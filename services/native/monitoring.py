@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import partial
+from shlex import quote
 
 import psutil
 
@@ -124,7 +125,7 @@ def _announce(
     upgrade.remember_version(site)
     print(f"Botwatch is up ({took_s:.1f} s).\n")
     print("\n".join(f"  {name:<15} {address}" for name, address in addresses.items()))
-    print(f"\nStop it: kill $(cat {pid_file.path})", flush=True)
+    print(f"\nStop it: kill $(cat {quote(str(pid_file.path))})", flush=True)
     pid_file.mark("running")
     if console.is_starter:
         console.close()

