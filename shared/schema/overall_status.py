@@ -1,6 +1,6 @@
 """The overall status and its reasons, as people read them at 3 a.m. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -99,9 +99,11 @@ def needs_attention(alert: Alert) -> bool:
     return alert.status == "ACTIVE" and not alert.details.muted_by
 
 
-def named_alerts(alerts: Sequence[Alert]) -> list[Alert]:
-    """Return the alerts that the reasons name: the most severe of those that need attention."""
-    return _most_severe_first([alert for alert in alerts if needs_attention(alert)])[:MAX_LISTED]
+def urgent_alerts(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return as many alerts as the reasons name: the most severe that need attention, the newest first."""
+    triggered = [alert for alert in alerts if needs_attention(alert)]
+    urgency = sorted(triggered, key=lambda one: (SEVERITIES.index(one.severity), one.timestamp), reverse=True)
+    return urgency[:MAX_LISTED]
 
 
 def _describe_handled(alert: Alert) -> str:

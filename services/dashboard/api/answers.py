@@ -324,7 +324,7 @@ class Head(Summary):
 
     timestamp: datetime
     attention: list[Alert]
-    """The alerts that the first `reasons` name: five at most."""
+    """The most severe alerts that need attention, the newest first; as many as `reasons` name."""
     access: AccessStatus
     version: str
 

@@ -19,7 +19,7 @@ from shared.runtime.redis.presence import EXPECTED_PARTS
 from shared.schema.accounts import account_currency
 from shared.schema.alerts import Alert
 from shared.schema.jobs import JobRun
-from shared.schema.overall_status import StatusInputs, evaluate_status, named_alerts, needs_attention
+from shared.schema.overall_status import StatusInputs, evaluate_status, needs_attention, urgent_alerts
 from shared.schema.records import AnyRecord, Check, Health
 from shared.schema.timestamps import from_store
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG
@@ -121,7 +121,7 @@ def summary(sources: DataSources, now: datetime) -> Fields:
     return {
         "timestamp": now,
         **_summary(sources, known, records, active, now),
-        "attention": named_alerts(active),
+        "attention": urgent_alerts(active),
         "access": sources.access,
         "version": VERSION,
     }

@@ -129,6 +129,12 @@ def set_width(browser: Chrome, width: int, height: int = 900) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
+def fits(browser: Chrome) -> bool:
+    """Return whether the page is no wider than the window; `innerWidth` of a phone grows with the page."""
+    page = "document.documentElement"
+    return bool(browser.execute_script(f"return {page}.scrollWidth <= {page}.clientWidth"))
+
+
 class FakeBroadcaster:
     """A stand-in for the broadcaster: remembers what clients asked for, sends what the test says."""
 

@@ -9,7 +9,7 @@ from shared.runtime.redis.record_log import RecordLog
 from shared.schema.records import Check, Equity, Health, Metric, Performance
 from shared.store.database import Database
 from tests.support import wait_until
-from tests.unit.dashboard.browser import in_browser, live_page
+from tests.unit.dashboard.browser import fits, in_browser, live_page
 
 pytestmark = in_browser
 
@@ -49,4 +49,4 @@ def test_a_bot_with_any_name_keeps_its_figures_to_itself(
         wanted["plain"] = "\N{EN DASH}"
         wait_until(lambda: shown_values(browser) == wanted, "each bot has its own figures")
         assert browser.execute_script("return Object.keys(Object.prototype)") == []
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)

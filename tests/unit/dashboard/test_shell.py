@@ -23,6 +23,7 @@ from tests.support import free_port, wait_until
 from tests.unit.dashboard.browser import (
     FakeBroadcaster,
     assert_accessible,
+    fits,
     in_browser,
     live_page,
     running,
@@ -179,5 +180,5 @@ def test_the_status_of_botwatch_is_accessible(
         wait_until(lambda: "Record log" in text(browser, "main"), "the status is shown")
         assert "1 entry" in text(browser, "main")
         assert_accessible(browser)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
         set_width(browser, 1280)

@@ -33,6 +33,7 @@ export function SilenceDialog({ silence = null, matchers: given, comment: reason
   const [end, setEnd] = useState(silence ? toInput(silence.endsAt) : toInput(now() + HOUR_MS));
   usePreferences(); // the zone may change
   const submit = async (createdBy) => {
+    if (!matchers.every(isNamed)) throw new Error("Enter the label of each matcher, such as bot.");
     const startsAt = begin ? fromInput(begin) : null;
     const from = startsAt ? Date.parse(startsAt) : now();
     const endsAt = length === "until" ? fromInput(end) : new Date(from + Number(length) * HOUR_MS).toISOString();
@@ -65,11 +66,15 @@ export function SilenceDialog({ silence = null, matchers: given, comment: reason
   `;
 }
 
+const isNamed = ({ name }) => name !== "";
+
 /** The open alerts that the matchers match, as the server matches them. */
 function Preview({ matchers, chosen }) {
   const [state, setState] = useState({ found: null, fault: "" });
   const body = JSON.stringify({ matchers });
+  const isComplete = matchers.every(isNamed);
   useEffect(() => {
+    if (!isComplete) return;
     let isCurrent = true;
     const timer = setTimeout(async () => {
       try {
@@ -87,6 +92,8 @@ function Preview({ matchers, chosen }) {
   const { found, fault } = state;
   const ids = new Set(chosen.map(({ id }) => id));
   const others = ids.size ? (found?.matches.filter(({ id }) => !ids.has(id)).length ?? 0) : 0;
+  if (!isComplete)
+    return html`<div class="preview quiet" role="status">Enter a label and a value, such as bot and its name, to see which open alerts match.</div>`;
   return html`
     <div class="preview" role="status">
       ${!found && !fault && html`<p class="quiet">Looking for open alerts that match…</p>`}

@@ -45,7 +45,7 @@ export default function Overview() {
 function Verdict({ summary: { status, reasons, handled, attention, triggeredAlerts } }) {
   const [current] = useLiveAlerts(attention);
   const further = triggeredAlerts - attention.length;
-  // The first reasons name these alerts, then count the others.
+  // The first reasons name as many alerts, then count the others.
   const others = reasons.slice(attention.length + (further > 0 ? 1 : 0));
   if (status === "HEALTHY" && !handled.length) return null;
   return html`

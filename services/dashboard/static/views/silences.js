@@ -108,6 +108,7 @@ const COLUMNS = [
   {
     key: "who",
     title: "By",
+    class: "person",
     hideOnPhone: true,
     render: ({ createdBy, createdAt, endedBy }) => html`
       ${createdBy}<br /><span class="quiet"><${Age} at=${createdAt} /></span>

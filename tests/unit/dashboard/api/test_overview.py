@@ -160,8 +160,10 @@ def test_alerts_decide_the_status_and_are_listed(client: FlaskClient, health: Da
     assert board["alerts"]["recent"][0]["status"] == "RESOLVED"
     head = get_json(client, "/api/monitoring/summary")
     assert [alert["id"] for alert in head["attention"]] == ["alert-1", "alert-2"]
-    reasons = [f"{one['severity']}: {one['component']}: {one['message']}" for one in head["attention"]]
-    assert head["reasons"][:2] == reasons, "they are named in the same order"
+    for number in range(4, 9):
+        store_open_alert(health, make_alert(number, "CRITICAL", minutes=number))
+    urgent = [alert["id"] for alert in get_json(client, "/api/monitoring/summary")["attention"]]
+    assert urgent == ["alert-4", "alert-1", "alert-5", "alert-6", "alert-7"], "the newest of the most severe"
     assert board["system"]["notifications"] == {"webhook": 3}
 
 

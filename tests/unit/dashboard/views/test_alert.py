@@ -18,7 +18,7 @@ from shared.store.deliveries import SentDelivery, claim, mark_failed, mark_sent
 from shared.store.outbox import PlannedDelivery, add_deliveries
 from shared.store.records import insert_records
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, fits, in_browser, live_page, set_width, text
 from tests.unit.dashboard.sample_data import make_alert, store_open_alert, store_resolved
 
 pytestmark = in_browser
@@ -73,7 +73,7 @@ def test_an_alert_with_all_that_is_known_of_it(
         assert "Acknowledge\nSilence\nRunbook" in text(browser, ".page-head").replace("  ", "\n")
         assert_accessible(browser)
         set_width(browser, 380)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
         set_width(browser, 1280)
         browser.find_element(By.XPATH, "//main//button[text()='Silence']").click()
         browser.find_element(By.CSS_SELECTOR, "dialog input").send_keys("ann", Keys.ENTER)
@@ -102,9 +102,9 @@ def test_an_alert_that_is_no_longer_stored(
 def test_an_external_alert_shows_what_was_posted_and_leads_to_its_source(
     browser: Chrome, redis: Redis, performance: Database, health: Database
 ) -> None:
-    """It leads to no rule of Botwatch, and is silenced by the labels that were posted."""
+    """It leads to no rule of Botwatch, and is silenced by the labels that were posted; it fits a phone."""
     now = clock.now()
-    annotations = {"summary": HOSTILE, "description": "for 5 minutes"}
+    annotations = {"summary": HOSTILE, "description": "for 5 minutes", "x" * 128: "y" * 300}
     item = {"labels": {"alertname": "DiskFull", "instance": "db1"}, "annotations": annotations}
     (posted,), _ = parse_alerts([item | {"generatorURL": "https://prometheus.example/graph"}], now)
     opened = fire(posted, None, "external-1", "", now)
@@ -120,6 +120,9 @@ def test_an_external_alert_shows_what_was_posted_and_leads_to_its_source(
         )
         assert "https://prometheus.example/graph" in links
         assert not any("/rules/" in link for link in links)
+        set_width(browser, 380)
+        assert fits(browser)
+        set_width(browser, 1280)
         silence = (
             "[...document.querySelectorAll('.page-head button')].find((one) => one.textContent === 'Silence')"
         )

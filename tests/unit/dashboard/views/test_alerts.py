@@ -11,7 +11,7 @@ from shared.schema.alerts import Alert, Details
 from shared.store.alerts import alert_by_id, list_alerts
 from shared.store.database import Database
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, fits, in_browser, live_page, set_width, text
 from tests.unit.dashboard.sample_data import NOON, make_alert, store_open_alert, store_resolved
 
 pytestmark = in_browser
@@ -167,7 +167,7 @@ def test_the_history_is_filtered_by_the_address(
         csv = browser.execute_script("return document.querySelector('a[download]').href")
         assert "severity=LOW&text=bot-007&format=csv" in csv
         set_width(browser, 380)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
         assert_accessible(browser)
         set_width(browser, 1280)
         click(browser, ".alerts a")

@@ -33,7 +33,15 @@ from shared.store.database import Database
 from shared.store.records import insert_records
 from shared.store.tables import equity_hours, open_positions, trades
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
+from tests.unit.dashboard.browser import (
+    assert_accessible,
+    fits,
+    in_browser,
+    live_page,
+    set_width,
+    text,
+    type_over,
+)
 from tests.unit.dashboard.sample_data import bar, held, hold, make_alert, store_open_alert
 
 pytestmark = in_browser
@@ -319,8 +327,7 @@ def test_positions_reported_trades_and_execution(browser: Chrome, sources: DataS
         )
         assert "Order latency, ms: 20.0 ms" in labels
         assert_accessible(browser)
-        widths = browser.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
-        assert widths[0] <= widths[1]
+        assert fits(browser)
         with sources.performance.write() as connection:
             connection.execute(open_positions.delete())
         browser.find_element(By.LINK_TEXT, "Positions").click()

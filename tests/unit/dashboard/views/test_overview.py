@@ -14,7 +14,15 @@ from shared.schema.records import AnyRecord, Equity, Heartbeat, Performance
 from shared.schema.timestamps import to_store
 from shared.store.database import Database
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
+from tests.unit.dashboard.browser import (
+    assert_accessible,
+    fits,
+    in_browser,
+    live_page,
+    set_width,
+    text,
+    type_over,
+)
 from tests.unit.dashboard.sample_data import (
     HOSTILE,
     bar,
@@ -128,7 +136,7 @@ def test_money_is_written_so_that_it_cannot_be_misread(
     """No number is broken in two on a phone, P&L and percent are apart, and small amounts are not 0.00."""
     now = clock.now()
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    values = {"coins": (0.0121, 0.0123), "large": (1_200_000_000_000.55, 1_300_000_000_000.55)}
+    values = {"coins": (0.0121, 0.0123), "large": (120_000_000_000.55, 130_000_000_000.55)}
     for bot, day in values.items():
         hours = zip((today - timedelta(hours=1), today), day, strict=True)
         earn(performance, *(bar(bot, 0, value) | {"timestamp": to_store(at)} for at, value in hours))
@@ -145,7 +153,7 @@ def test_money_is_written_so_that_it_cannot_be_misread(
         shown = {row[0]: row for row in rows(browser)}
         assert (shown["coins"][2], shown["coins"][3]) == ("0.0123", "+0.0002 +1.65%")
         assert set(browser.execute_script(lines % "one.getClientRects().length")) == {1}
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
     set_width(browser, 1280)
 
 
@@ -176,7 +184,7 @@ def test_forty_bots_are_sorted_filtered_and_grouped_by_the_address(
         wait_until(lambda: names(browser)[0] == "grid-01", "they are sorted by name")
         assert_accessible(browser)
         set_width(browser, 380)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
         assert_accessible(browser)
         set_width(browser, 1280)
 

@@ -14,7 +14,15 @@ from shared.schema.silences import Matcher
 from shared.store.database import Database
 from shared.store.silences import current_silences, silence_by_id
 from tests.support import wait_until
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text, type_over
+from tests.unit.dashboard.browser import (
+    assert_accessible,
+    fits,
+    in_browser,
+    live_page,
+    set_width,
+    text,
+    type_over,
+)
 from tests.unit.dashboard.sample_data import make_alert, store_open_alert
 
 pytestmark = in_browser
@@ -46,6 +54,9 @@ def test_a_silence_is_made_changed_and_ended(
         wait_until(lambda: "No silence is active or to come" in text(browser, "main"), "there is none yet")
         browser.find_element(By.CSS_SELECTOR, ".page-head button").click()
         browser.find_element(By.CSS_SELECTOR, "dialog .field input").send_keys("ann")
+        assert "Enter a label and a value" in text(browser, "dialog .preview"), "nothing is wrong yet"
+        submit(browser)
+        wait_until(lambda: "Enter the label of each matcher" in text(browser, "dialog .fault"), "what lacks")
         fill(browser, "Label 1", "bot")
         operator = browser.find_element(By.CSS_SELECTOR, "[aria-label='Operator 1']")
         Select(operator).select_by_visible_text("=~")
@@ -106,5 +117,5 @@ def test_the_calendar_has_silences_and_configured_windows(
         wait_until(lambda: browser.execute_script(bars) == 31, "more days are shown")
         assert "days=31" in browser.current_url
         set_width(browser, 380)
-        assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+        assert fits(browser)
         set_width(browser, 1280)
