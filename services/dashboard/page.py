@@ -130,7 +130,7 @@ def create_runbooks() -> Blueprint:
     def page(name: str) -> Response:
         path = RUNBOOKS / f"{name}.md"
         if not _NAME.fullmatch(name) or not path.is_file():
-            abort(404)
+            abort(404, "no runbook of this name in docs/runbooks; `botwatch rules check` names the rule")
         text = path.read_text()
         # Markup is safe here: the renderer escapes what the page has of it.
         body = Markup(_RUNBOOK_LINK.sub(r'href="\1"', _MARKDOWN.render(text)))  # noqa: S704

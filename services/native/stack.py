@@ -63,6 +63,10 @@ class NativeStack:
                 print(self.describe_wait(missing), flush=True)
                 print_at = now + PROGRESS_INTERVAL_S
             has_stalled = start.has_stalled(len(missing), self._supervisor.cpu_s(), now)
+            if has_stalled and self._redis_fault:
+                where = f"check REDIS_URL, or {self._home}/logs/redis.log"
+                sys.stderr.write(f"botwatch up: {self._redis_fault}: no part can start; {where}\n")
+                return 1
             failed = missing if has_stalled else self._supervisor.misconfigured(missing)
             for part in sorted(failed):
                 tail = self._supervisor.log_tail(part)

@@ -32,3 +32,8 @@ def test_markup_in_a_runbook_is_text(
 @pytest.mark.parametrize("name", ["none", "..", "../api", "..%2Fapi", "%2Fetc%2Fpasswd", "daily-loss.md"])
 def test_nothing_else_is_served(client: FlaskClient, name: str) -> None:
     assert client.get(f"/runbooks/{name}").status_code == 404
+
+
+def test_a_link_to_a_missing_runbook_says_what_is_wrong(client: FlaskClient) -> None:
+    """The rule names a page that does not exist, which only a follower of the link would see."""
+    assert client.get("/runbooks/none").get_json()["error"].startswith("no runbook of this name")

@@ -1,6 +1,8 @@
 """How `botwatch up` waits: as long as parts are still starting, however slow the machine."""
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,8 +39,10 @@ def test_a_start_fails_only_when_it_has_stalled(
     assert start.has_stalled(missing, cpu_s, now_s) is stalled
 
 
-def test_a_start_without_redis_says_why_it_waits(tmp_path: Path) -> None:
-    """A wrong REDIS_URL is otherwise seen only in the logs of the parts."""
+def test_a_start_without_redis_says_why_it_waits_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one sentence: a wrong REDIS_URL is otherwise seen only at the end of ten logs."""
     url = f"redis://127.0.0.1:{free_port()}/0"
     prepared = PreparedStack(
         home=tmp_path, environ={}, private={}, redis_url=url, addresses={}, health_database=""
@@ -47,6 +51,14 @@ def test_a_start_without_redis_says_why_it_waits(tmp_path: Path) -> None:
     stack.redis = connect_redis(url, retries=0)
     assert stack.missing_parts() == EXPECTED_PARTS
     assert stack.describe_wait({"recorder", "jobs"}) == "Waiting for jobs, recorder … Redis is unreachable"
+    monkeypatch.setattr(StartupProgress, "has_stalled", lambda *_: True)
+    supervisor = SimpleNamespace(is_running=lambda: True, cpu_s=lambda: 0.0)
+    monkeypatch.setattr(stack, "_supervisor", supervisor, raising=False)
+    assert stack.wait_until_ready(threading.Event()) == 1
+    assert capsys.readouterr().err == (
+        "botwatch up: Redis is unreachable: no part can start; check REDIS_URL, or "
+        f"{tmp_path}/logs/redis.log\n"
+    )
     stack.redis.close()
 
 
