@@ -62,7 +62,8 @@ def sign_in(browser: Chrome, name: str, password: str = PASSWORD) -> None:
 
 def buttons(browser: Chrome) -> set[str]:
     """Return the texts of the buttons of the view."""
-    return {button.text for button in browser.find_elements(By.CSS_SELECTOR, "main button")}
+    script = "return [...document.querySelectorAll('main button')].map((button) => button.innerText)"
+    return set(browser.execute_script(script))
 
 
 def test_a_viewer_signs_in_looks_and_signs_out(browser: Chrome, dashboard: ServedDashboard) -> None:

@@ -111,10 +111,11 @@ def test_open_self_alerts(site: Site) -> None:
         run(
             site,
             "INSERT INTO alerts (id, timestamp, severity, category, component, message, status, fingerprint,"
-            " updatedAt) VALUES (?1, '2026-01-01', ?2, 'CONNECTIVITY', ?3, 'Delivery has stalled', ?4, ?1,"
+            " updatedAt) VALUES (?, '2026-01-01', ?, 'CONNECTIVITY', ?, 'Delivery has stalled', ?, ?,"
             " '2026-01-01')",
             number,
             *row,
+            number,
         )
     [found] = databases.check_self_alerts(site)
     assert found.status == "critical"

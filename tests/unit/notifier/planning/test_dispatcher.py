@@ -96,6 +96,7 @@ def test_killed_at_any_statement(
     whole = _prepared(tmp_path, migrated, prepare)
     before, statements = state(whole), _count(whole)
     expected = state(whole)
+    whole.database.close()
     assert statements > 3
     assert before != expected
     for number in range(1, statements + 3):
