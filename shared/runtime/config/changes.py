@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ def redact(value: object, fingerprint: Fingerprint, name: str = "") -> Any:  # n
             return _redact_text(value, fingerprint, name)
         case int() | float() if not isinstance(value, bool) and _is_secret(name):
             return _redact_text(str(value), fingerprint, name)
+        case date():  # of YAML; stored as JSON it is a text, too
+            return value.isoformat()
         case _:
             return value
 

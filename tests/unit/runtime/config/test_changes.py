@@ -1,5 +1,6 @@
 """Changes of config documents: readable lines, no secrets."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ def redacted(value: Any) -> Any:
         ({"secret": {"x": ["planted"]}}, {"secret": {"x": ["redacted (#7)"]}}),
         ({"secret": 1234}, {"secret": "redacted (#4)"}),
         ({"username": "planted"}, {"username": "redacted (#7)"}),
+        ({"begins": date(2026, 1, 5)}, {"begins": "2026-01-05"}),
         ({"heartbeats": {"abcdplanted": {"period": "1h"}}}, {"heartbeats": {"abcd…": {"period": "1h"}}}),
         ({"$schema": "https://h.example/x.json", "to": ["ops@h.example"], "port": 25}, None),
     ],
