@@ -227,7 +227,7 @@ const DELIVERY_COLUMNS = [
     class: "nowrap",
     render: ({ state }) => html`<${Tag} tone=${toneOf(state)}>${state}</${Tag}>`,
   },
-  { key: "outcome", title: "Outcome", render: (delivery) => html`<${Outcome} delivery=${delivery} />` },
+  { key: "outcome", title: "Outcome", class: "long", render: (delivery) => html`<${Outcome} delivery=${delivery} />` },
 ];
 
 function Outcome({ delivery }) {

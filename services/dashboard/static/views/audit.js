@@ -109,5 +109,10 @@ const COLUMNS = [
       <${StatusDot} status=${outcome} tone=${TONES[outcome]} />${count > 1 && html`<span class="quiet">, ${whole(count)} times</span>`}
     `,
   },
-  { key: "change", title: "Change", render: ({ before, after }) => html`<${Change} ...${{ before, after }} />` },
+  {
+    key: "change",
+    title: "Change",
+    class: "long",
+    render: ({ before, after }) => html`<${Change} ...${{ before, after }} />`,
+  },
 ];

@@ -126,6 +126,7 @@ const DELIVERY_COLUMNS = [
   { key: "at", title: "Written", class: "nowrap", render: ({ createdAt }) => html`<${Time} at=${createdAt} />` },
   {
     key: "alert",
+    class: "long",
     title: "Alert",
     render: ({ alertId, severity, component, message, change }) => html`
       <${Severity} value=${severity} /> <${Link} to=${`/alerts/${encodeURIComponent(alertId)}`}>${component}: ${message}</${Link}>
@@ -141,7 +142,7 @@ const DELIVERY_COLUMNS = [
       ${attempts > 1 && html`<br /><span class="quiet">${whole(attempts)} attempts</span>`}
     `,
   },
-  { key: "answer", title: "Answer or reason", render: (delivery) => html`<${Answer} ...${delivery} />` },
+  { key: "answer", title: "Answer or reason", class: "long", render: (delivery) => html`<${Answer} ...${delivery} />` },
   { key: "reason", title: "Notified by", hideOnPhone: true, render: ({ reason }) => reason ?? "–" },
 ];
 

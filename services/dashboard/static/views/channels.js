@@ -91,6 +91,7 @@ const COLUMNS = [
   },
   {
     key: "state",
+    class: "long",
     title: "State",
     sort: ({ state }) => state,
     render: (channel) => html`<${ChannelState} channel=${channel} />`,

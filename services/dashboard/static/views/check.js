@@ -191,7 +191,7 @@ const OUTAGE_COLUMNS = [
       ${duration(durationSeconds)}${durationSeconds - criticalSeconds >= 60 && html` <span class="quiet">(${duration(criticalSeconds)} known)</span>`}
     `,
   },
-  { key: "text", title: "First result", render: ({ text }) => text },
+  { key: "text", title: "First result", class: "long", render: ({ text }) => text },
 ];
 
 function Outages({ named }) {

@@ -96,6 +96,7 @@ function Jobs({ jobs }) {
     { key: "next", title: "Due", hideOnPhone: true, render: ({ nextDueAt }) => html`<${Time} at=${nextDueAt} />` },
     {
       key: "result",
+      class: "long",
       title: "Result",
       render: ({ error, result }) => (error ? html`<span class="down">${error}</span>` : describeResult(result)),
     },

@@ -74,6 +74,9 @@ def test_an_alert_with_all_that_is_known_of_it(
         assert_accessible(browser)
         set_width(browser, 380)
         assert fits(browser)
+        widths = "return ['tr', 'td.long'].map((one) => document.querySelector(`tbody ${one}`).offsetWidth)"
+        row, outcome = browser.execute_script(widths)
+        assert row == outcome, "what may be long has the whole row"
         set_width(browser, 1280)
         browser.find_element(By.XPATH, "//main//button[text()='Silence']").click()
         browser.find_element(By.CSS_SELECTOR, "dialog input").send_keys("ann", Keys.ENTER)
