@@ -56,6 +56,7 @@ class Supervisor:
         self._log.touch()
         self._logged_before = self._log.stat().st_size
         self._children: list[psutil.Process] = []
+        self._sizes_before = {path.name: path.stat().st_size for path in self._logs.glob("*.log")}
         with supervisor_environment(environ, private) as (public, descriptors):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.native.supervisord", "-c", "deploy/supervisord.conf"],
@@ -122,13 +123,21 @@ class Supervisor:
                 used += sum(child.cpu_times()[:2])
         return used
 
-    def log_tail(self, part: str, lines: int = 15) -> str:
-        """Return the last lines of a part's log."""
-        try:
-            text = (self._logs / f"{part}.log").read_text(errors="replace")
-        except OSError as error:
-            return f"(no log: {error.strerror})"
-        return "\n".join(map(escape_controls, text.splitlines()[-lines:]))
+    def log_tail(self, part: str) -> str:
+        """Return the last lines of a part's log, of this run only."""
+        name = f"{part}.log"
+        return read_tail(self._logs / name, self._sizes_before.get(name, 0))
+
+
+def read_tail(log: Path, begin: int, lines: int = 15) -> str:
+    """Return the last lines of a log after its first `begin` bytes, of all of it if it is shorter."""
+    try:
+        with log.open("rb") as file:
+            file.seek(begin if begin <= log.stat().st_size else 0)  # it was rotated
+            text = file.read().decode(errors="replace")
+    except OSError as error:
+        return f"(no log: {error.strerror})"
+    return "\n".join(map(escape_controls, text.splitlines()[-lines:]))
 
 
 def _die_with_parent() -> None:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from shared.runtime.settings import read_variable
+from shared.runtime.settings import ENCRYPTED_PREFIX, read_variable
 from shared.schema.faults import Fault, InvalidError
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
 KEY_VARIABLE = "BOTWATCH_KEY"
-ENCRYPTED_PREFIX = "encrypted:"
-"""Prefix of an encrypted value."""
 _ENCRYPTED = re.compile(rf"{ENCRYPTED_PREFIX}[\w-]+=*")
 
 S = TypeVar("S", bound=msgspec.Struct)

@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ENCRYPTED_PREFIX = "encrypted:"
+"""Prefix of an encrypted value in a config document."""
 
 
 class PartSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ from cryptography import x509
 from services.native.diagnostics.finding import Finding, critical, ok, warning
 from services.native.diagnostics.site import Site
 from shared.runtime import clock
-from shared.runtime.encrypted_values import ENCRYPTED_PREFIX
-from shared.runtime.settings import read_variable
+from shared.runtime.http.urls import parse_http_url
+from shared.runtime.settings import ENCRYPTED_PREFIX, read_variable
 from shared.runtime.web.tls import tls_files
 from shared.schema.faults import InvalidError
 
@@ -29,6 +29,9 @@ def check_documents(site: Site) -> Iterator[Finding]:
         yield critical(fault, f"edit it, then run `botwatch rules check {folder}`")
     if site.documents:
         yield ok(f"config documents in {folder} are valid", str(folder))
+        if not _is_http_url(site.settings.dashboard_url):
+            what = f"DASHBOARD_URL is {site.settings.dashboard_url!r}: links in notifications lead nowhere"
+            yield warning(what, "set it to the page's address, such as https://botwatch.example")
         for name, channel in site.documents.channels.items():
             if channel.url and not channel.url.startswith(ENCRYPTED_PREFIX) and "://" not in channel.url:
                 what = f"channel {name}: expected a URL such as https://…, without it nothing can be sent"
@@ -36,6 +39,14 @@ def check_documents(site: Site) -> Iterator[Finding]:
         if not site.documents.channels:
             fix = f"set ALERT_WEBHOOK_URL, or add a channel to {folder}/notifications.yml"
             yield warning("no notification channel is configured: alerts appear only on the page", fix)
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parse_http_url(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_certificate(site: Site) -> Iterator[Finding]:

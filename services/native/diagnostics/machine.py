@@ -79,6 +79,9 @@ def check_ports(site: Site) -> Iterator[Finding]:
     """Check that nobody else listens on the ports; those of the running parts are theirs."""
     if site.way == "container":
         return
+    if site.way == "native":
+        for setting in ("BIND_HOST", "WEBSOCKET_HOST"):
+            yield from _unusable_host(setting, site.environ.get(setting, ""))
     own = _family(site)
     seen: dict[int, str] = {}
     for setting, port in site.ports.items():
@@ -98,6 +101,18 @@ def check_ports(site: Site) -> Iterator[Finding]:
                 port,
             )
         seen[port] = setting
+
+
+def _unusable_host(setting: str, host: str) -> Iterator[Finding]:
+    if not host:
+        return
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+    except OSError as error:
+        what = f"{setting} is {host!r}: {error.strerror or error}"
+        yield critical(what, f"set {setting} to an address of this machine, or unset it", host)
 
 
 def _unused(site: Site, setting: str, port: int) -> Finding:

@@ -18,8 +18,9 @@ from services.notifier.channels.watchdog_ping import (
 from services.notifier.channels.webhook import WebhookTransport
 from services.notifier.content.message_view import MessageContent
 from shared.runtime.config.notifications import ChannelSection, EmailConfig
-from shared.runtime.encrypted_values import ENCRYPTED_PREFIX, decrypt
+from shared.runtime.encrypted_values import decrypt
 from shared.runtime.http.urls import parse_server_address, split_url
+from shared.runtime.settings import ENCRYPTED_PREFIX
 from shared.schema.faults import Fault, InvalidError
 from shared.schema.watchdog import LOOPBACK_CHANNEL, WATCHDOG_URL_CHANNEL
 

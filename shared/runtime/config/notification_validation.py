@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import get_args
+from urllib.parse import urlsplit
 
 from shared.schema.alerts import Category, Severity
 from shared.schema.durations import UNITS_MS, Duration, milliseconds
@@ -42,6 +43,18 @@ def validate_match(**matches: Mapping[str, str | Sequence[str]]) -> None:
                         f"expected one of {' '.join(words)}, got {one!r}{did_you_mean(one.upper(), words)}"
                     )
                     raise ValueError(f"`{place}.{label}`: {expected}")
+
+
+def validate_http_url(**urls: str) -> None:
+    """Raise ValueError with the field's name unless each is a URL; without the URL, which may be a secret."""
+    for name, url in urls.items():
+        try:
+            parts = urlsplit(url)
+            is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # the port
+            is_valid = False
+        if not is_valid:
+            raise ValueError(f"`{name}`: expected a URL such as https://host/path")
 
 
 def validate_fallbacks(fallbacks: Mapping[str, str | None]) -> None:

@@ -16,9 +16,11 @@ from msgspec import Meta
 from shared.runtime.config.notification_validation import (
     validate_durations,
     validate_fallbacks,
+    validate_http_url,
     validate_match,
     validate_repeat_intervals,
 )
+from shared.runtime.settings import ENCRYPTED_PREFIX
 from shared.schema.alerts import Severity
 from shared.schema.conditions import Document
 from shared.schema.durations import PATTERN, Duration, milliseconds
@@ -287,6 +289,8 @@ class WatchdogSection(Document, kw_only=True):
         validate_durations(every=self.every)
         if milliseconds(self.every) < MIN_BEAT_INTERVAL_MS:
             raise ValueError(f"`every`: expected at least 10s, got {self.every!r}")
+        if self.url and not self.url.startswith(ENCRYPTED_PREFIX):
+            validate_http_url(url=self.url)
 
 
 class MaintenanceSection(Document, kw_only=True):

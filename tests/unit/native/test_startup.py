@@ -9,7 +9,7 @@ import pytest
 from services.native import preparation
 from services.native.prepared_stack import PreparedStack
 from services.native.stack import NativeStack
-from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress
+from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress, read_tail
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from tests.support import free_port
@@ -72,3 +72,12 @@ def test_a_migration_has_no_time_limit(
     preparation.prepare({**environ, "BOTWATCH_HOME": str(tmp_path)}, demo=False)
     assert "Migrating the databases …" in capsys.readouterr().out
     assert (tmp_path / "data" / "monitoring" / "system_health.db").stat().st_size > 0
+
+
+def test_the_log_of_a_part_that_fails_is_that_of_this_start(tmp_path: Path) -> None:
+    """What an earlier run logged would mislead."""
+    log, before = tmp_path / "jobs.log", "yesterday's warning\n"
+    log.write_text(f"{before}today's\nfault\n")
+    assert read_tail(log, len(before)) == "today's\nfault"
+    assert read_tail(log, 1000) == "yesterday's warning\ntoday's\nfault"
+    assert read_tail(tmp_path / "none.log", 0) == "(no log: No such file or directory)"

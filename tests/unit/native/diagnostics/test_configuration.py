@@ -23,6 +23,16 @@ def test_every_fault_of_the_documents(tmp_path: Path) -> None:
     assert found[0].fix.endswith(f"`botwatch rules check {tmp_path}`")
 
 
+@pytest.mark.parametrize("url", ["localhost", "botwatch.example/page", "https://"])
+def test_an_address_of_the_page_that_is_no_url_is_a_warning(url: str, tmp_path: Path) -> None:
+    """Every link in a notification begins with it."""
+    (tmp_path / "notifications.yml").write_text("channels: { desk: { url: 'https://desk.example/' } }")
+    environ = {"BOTWATCH_CONFIG": str(tmp_path), "DASHBOARD_URL": url}
+    valid, found = check_documents(Site(environ))
+    assert (valid.status, found.status) == ("ok", "warning")
+    assert found.what == f"DASHBOARD_URL is {url!r}: links in notifications lead nowhere"
+
+
 def test_a_channel_without_a_scheme_is_a_warning(tmp_path: Path) -> None:
     """Before the start, not at the first alert."""
     environ = {"BOTWATCH_CONFIG": str(tmp_path), "WEBHOOK": "hooks.slack.com/s3cret"}

@@ -78,6 +78,17 @@ def test_docker(
     assert fix in found.fix
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_an_address_of_another_machine_cannot_be_listened_at(host: str, tmp_path: Path) -> None:
+    """Else the web parts end again and again, and the start only says that it waits."""
+    ports = ("INGESTION_PORT", "DASHBOARD_PORT", "WEBSOCKET_PORT", "REDIS_PORT")
+    free = {name: str(free_port()) for name in ports}
+    [found, *others] = machine.check_ports(site(tmp_path, BIND_HOST=host, **free))
+    assert (found.status, {one.status for one in others}) == ("critical", {"ok"})
+    assert found.what.startswith(f"BIND_HOST is '{host}': ")
+    assert {one.status for one in machine.check_ports(site(tmp_path, BIND_HOST="::1", **free))} == {"ok"}
+
+
 def test_ports_of_the_compose_file_are_named_by_their_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose tells which ports it publishes, with .env taken into account."""
     text = (

@@ -248,6 +248,12 @@ def test_fallbacks_must_not_lead_round_in_a_circle(
         ),
         ('channels: { ops: { url: "x", type: slack, secret: s } }', "$.channels.ops", "to webhooks only"),
         ("watchdog: { every: 1s }", "$.watchdog.every", "at least"),
+        ("watchdog: { url: hc-ping.com/x }", "$.watchdog.url", "expected a URL such as https://host/path"),
+        (
+            "watchdog: { url: 'https://h:99999/x' }",
+            "$.watchdog.url",
+            "expected a URL such as https://host/path",
+        ),
         (
             "maintenance: [{ name: m, match: { severity: BAD }, cron: '0 2 * * *', duration: 1h }]",
             "$.maintenance[0].match.severity",
