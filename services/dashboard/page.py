@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, g, make_response, render_template, request
 from markdown_it import MarkdownIt
 from markupsafe import Markup
+from werkzeug.exceptions import NotFound
 
 from services.dashboard.config import DashboardSettings
 from services.dashboard.guard import current_session
 from shared.access.identity import ROLES, Identity
 from shared.runtime.settings import REPOSITORY
+from shared.runtime.web.app import http_error_response
 from shared.schema.metric_definitions import FAMILIES
 from shared.schema.records import Performance
 from shared.schema.undefined_reasons import EARLIER_REASONS, REASONS, WARNINGS
@@ -85,6 +87,8 @@ VIEW_PATHS = (
 )
 """Paths of the page's views, which the browser tells apart; `static/app/routes.js` has the same."""
 
+_APIS = ("/api/", "/alertmanager/")
+
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
@@ -115,6 +119,14 @@ def create_page(settings: DashboardSettings) -> Blueprint:
         # Without a referrer the Origin of the form that signs out would be `null`, which is refused.
         response.headers["Referrer-Policy"] = "same-origin" if current_session() else "no-referrer"
         return response
+
+    @page.app_errorhandler(HTTPStatus.NOT_FOUND)
+    def not_found(raised: NotFound) -> Response:
+        """Answer a browser that opens a wrong address with a page, anything else with JSON."""
+        accepted = request.accept_mimetypes.best_match(["application/json", "text/html"])
+        if accepted != "text/html" or request.path.startswith(_APIS):
+            return http_error_response(raised)
+        return make_response(render_template("not_found.html", title="Not found"), HTTPStatus.NOT_FOUND)
 
     page.add_url_rule("/", "index", shell)
     for number, path in enumerate(VIEW_PATHS):

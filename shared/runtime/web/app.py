@@ -142,7 +142,7 @@ def create_web_app(
         headers, body = expose(registry, accept, encoding)
         return Response(body, headers=headers)
 
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error_response)
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(InvalidError, _invalid)
     app.register_error_handler(RedisError, redis_error_response)
@@ -157,7 +157,8 @@ def create_web_app(
     return app
 
 
-def _http_error(raised: HTTPException) -> Response:
+def http_error_response(raised: HTTPException) -> Response:
+    """Return an error of HTTP as problem+json."""
     status = raised.code or HTTPStatus.INTERNAL_SERVER_ERROR
     text = raised.description or raised.name
     if isinstance(raised, MethodNotAllowed):

@@ -179,6 +179,17 @@ def test_an_unknown_address_is_404_in_json(client: FlaskClient) -> None:
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
 
 
+def test_a_browser_at_an_unknown_address_gets_a_page(client: FlaskClient) -> None:
+    """With a way back; programs and the paths of the API get JSON."""
+    browsers = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for path in ("/alert/1", "/runbooks/nothing"):
+        answer = client.get(path, headers=browsers)
+        assert (answer.status_code, answer.mimetype) == (404, "text/html")
+        assert 'href="/"' in answer.text
+        assert client.get(path, headers={"Accept": "*/*"}).mimetype == "application/problem+json"
+    assert client.get("/api/nothing", headers=browsers).mimetype == "application/problem+json"
+
+
 def test_records_at_the_dashboard_are_404_with_the_right_port(client: FlaskClient) -> None:
     """A frequent mistake: the error says where records are posted."""
     answer = client.post("/api/v1/records", json={"kind": "heartbeat", "bot": "a"})
