@@ -39,7 +39,7 @@ def main() -> None:
             rules,
             settings.dashboard_url.rstrip("/"),
             frame.stopping,
-            record_log.now_ms,
+            record_log.clock.now_ms,
             mute_config,
         )
         evaluator.writer.beat = frame.pulse.touch

@@ -9,6 +9,7 @@ after a crash the entries are read and folded again, and change nothing that was
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -61,7 +62,7 @@ PENDING = Gauge("botwatch_evaluator_pending", "Rule instances that are pending."
 class Evaluator:
     """Reads the log as consumer group `evaluator`.
 
-    `clock` is that of the log, epoch milliseconds: `RecordLog.now_ms`.
+    `clock` is that of the log, epoch milliseconds.
     """
 
     def __init__(
@@ -95,11 +96,14 @@ class Evaluator:
         self._unsaved: list[LogEntry] = []
         self._now = self._saved_at = self._status_at = 0
         """The log's clock at this step, when rule states were saved, and when their status was published."""
+        self._ahead = 0
+        """By how much the log's clock was ahead of the machine's at the last records, milliseconds."""
         self._evaluated = StepLatency("evaluated")
 
     def start(self) -> None:
         """Load state and resolve alerts whose rule is gone."""
         self._now = self._saved_at = self._clock()
+        self._ahead = self._log.clock.ahead_ms()
         self.alerts.load()
         with self._database.read() as connection:
             rule_states = load_rule_states(connection)
@@ -145,7 +149,7 @@ class Evaluator:
 
     def _resolve_orphans(self) -> None:
         """Resolve alerts whose rule is gone, or measures another metric now."""
-        changes, now = [], from_epoch_ms(self._clock())
+        changes, now = [], self._time(self._clock())
         for key, alert in self.alerts.by_key.items():
             rule = self._engine.rule_for(key)
             if rule is None or rule.metric != alert.details.metric:
@@ -208,7 +212,7 @@ class Evaluator:
 
     def _block_ms(self, due: int | None, now: int) -> int:
         """Return how long to wait for entries, milliseconds: until something is due, at most `BLOCK_MS`."""
-        longest = min(BLOCK_MS, self.alerts.ms_until_due(now))
+        longest = min(BLOCK_MS, self.alerts.ms_until_due(now - self._ahead))
         return max(1, longest if due is None else min(longest, due - now + 1))
 
     def _is_over(self, since: int, interval_ms: int) -> bool:
@@ -217,8 +221,8 @@ class Evaluator:
 
     def _apply_mutes(self, at: int) -> None:
         """Apply silences, maintenance windows, expired acknowledgements and ends of external alerts."""
-        self._commit(self.alerts.due_changes(from_epoch_ms(at)), self._applied)
-        self.alerts.end_timed_out(from_epoch_ms(at))
+        self._commit(self.alerts.due_changes(self._time(at)), self._applied)
+        self.alerts.end_timed_out(self._time(at))
 
     def save(self) -> None:
         """Save the rule states and ack the entries folded into them."""
@@ -274,11 +278,13 @@ class Evaluator:
             if not self._is_caught_up and is_after(entry.id, self._applied):
                 self._replay_applied()
             self._detect_gap(_entry_ms(entry.id))
-            found = list(self._engine.process(entry.records, _entry_ms(entry.id)))
+            if entry.records:
+                self._ahead = entry.ahead_ms
+            found = list(self._engine.process(entry.records, _entry_ms(entry.id), self._ahead))
             if entry.forget is not None:
                 found += self._engine.forget(entry.forget)
             if self._is_caught_up:
-                events += found
+                events += self._dated(found)
         self._folded = entries[-1].id
         RECORDS.inc(sum(len(entry.records) for entry in entries))
         HISTORY.inc(self._engine.skipped)
@@ -286,7 +292,7 @@ class Evaluator:
         self._apply_events(events)
         beats = [entry.beat for entry in entries if entry.beat is not None]
         if beats:
-            self.alerts.store_beat(max(beats), from_epoch_ms(self._clock()))
+            self.alerts.store_beat(max(beats), self._time(self._clock()))
 
     def _detect_gap(self, now: int) -> None:
         """Record that the log is known until `now`; a gap before it counts as no absence."""
@@ -298,7 +304,15 @@ class Evaluator:
     def _advance(self, now: int) -> None:
         events = list(self._engine.advance_to(now))
         self._folded = f"{now}-{NEVER}"
-        self._apply_events(events)
+        self._apply_events(self._dated(events))
+
+    def _dated(self, events: Iterable[RuleEvent]) -> list[RuleEvent]:
+        """Return events of now with the machine's time instead of the log's."""
+        return [event._replace(at=event.at - self._ahead) for event in events]
+
+    def _time(self, at: int) -> datetime:
+        """Return the machine's time that is `at` by the log's clock now."""
+        return from_epoch_ms(at - self._ahead)
 
     def _apply_events(self, events: Iterable[RuleEvent]) -> None:
         self._commit(self.alerts.changes_of(events), max(self._applied, self._folded, key=split_id))

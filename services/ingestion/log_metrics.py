@@ -69,7 +69,7 @@ class LogMetricsCollector(Collector):
             after = f"({group['last-delivered-id'].decode()}"
             following = cast("list[StreamEntry]", self._redis.xrange(self._log.stream, min=after, count=1))
             oldest = following[0][0] if following else None
-        return max(0, self._log.now_ms() - split_id(oldest.decode())[0]) / 1000 if oldest else 0.0
+        return max(0, self._log.clock.now_ms() - split_id(oldest.decode())[0]) / 1000 if oldest else 0.0
 
 
 def _counter_families() -> dict[str, CounterMetricFamily]:

@@ -214,7 +214,9 @@ class Recorder:
         if entries:
             if not self.writer.write_until_done(lambda: self._write(entries)):
                 return
-            self._stored.observe_entries((split_id(entry.id)[0] for entry in entries), self._log.now_ms())
+            self._stored.observe_entries(
+                (split_id(entry.id)[0] for entry in entries), self._log.clock.now_ms()
+            )
             self._reader.ack(entries)
         self._update_metrics()
         if level < DiskLevel.LOW:

@@ -100,8 +100,10 @@ class Engine:
         """Rule states by rule and subject."""
         return {key: instance.state for key, instance in self._instances.items() if instance.state}
 
-    def process(self, records: Iterable[AnyRecord], at: int) -> Iterator[RuleEvent]:
+    def process(self, records: Iterable[AnyRecord], at: int, ahead_ms: int = 0) -> Iterator[RuleEvent]:
         """Fold the records of one log entry written at `at`, epoch milliseconds.
+
+        `ahead_ms` is by how much that is ahead of the clock that the records are dated by.
 
         Whatever was due before comes first. Rules that late records concern are evaluated once, after the
         whole entry: what began and ended in the past opens no alert.
@@ -109,7 +111,7 @@ class Engine:
         yield from self.advance_to(at)
         late: dict[RuleInstance, RuleState] = {}
         for record in records:
-            moment = min(epoch_ms(record.at), self.now)
+            moment = min(epoch_ms(record.at) + ahead_ms, self.now)
             if moment < self.now - MAX_RECORD_AGE_MS:
                 self.skipped += 1
                 continue

@@ -19,6 +19,10 @@ ALERTS_OPEN = f"{PREFIX}:alerts:open"
 ALERTS_CURSOR = f"{PREFIX}:alerts:cursor"
 """The last alert event that was published on `ALERTS`."""
 
+LOG_CLOCK = f"{PREFIX}:records:clock"
+"""By how much the log's clock is ahead of its machine's, and the machine's time of the newest entry, in
+milliseconds; only after the machine's clock was set back."""
+
 LATEST = f"{PREFIX}:latest"
 """Hash of latest records: `kind|subject|…` → 13 digits of epoch ms, then JSON.
 
@@ -67,6 +71,10 @@ BEAT = b"beat"
 FORGET = b"forget"
 """The additional field of a log entry that makes every reader forget a bot: its name."""
 
+AHEAD = b"ahead"
+"""The additional field of a log entry that was written while the log's clock was ahead of its machine's: by
+how much, milliseconds."""
+
 RECORDER_GROUP = "recorder"
 EVALUATOR_GROUP = "evaluator"
 
@@ -94,7 +102,7 @@ TYPES = MappingProxyType(
         ),
         **dict.fromkeys((BOTS, HOSTS), "zset"),
         **dict.fromkeys((WAKE, CHANNEL_TESTS, ACCESS_EVENTS), "list"),
-        **dict.fromkeys((ALERTS_CURSOR, CHANNELS, RELOAD, RULES), "string"),
+        **dict.fromkeys((ALERTS_CURSOR, CHANNELS, LOG_CLOCK, RELOAD, RULES), "string"),
         JOB_REQUESTS: "set",
     }
 )

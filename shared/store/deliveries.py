@@ -298,7 +298,8 @@ def next_attempt_due(connection: Connection, channel: str, now: datetime) -> dat
 def last_sent(connection: Connection, alert_id: str, channel: str) -> datetime | None:
     """Return when a channel last accepted a notification of an alert."""
     sent = and_(_ROW.alertId == alert_id, _ROW.channel == channel, _ROW.state == "SENT")
-    moment = connection.execute(select(func.max(_ROW.sentAt)).where(sent)).scalar()
+    # Not the latest time: the machine's clock may have been set back.
+    moment = connection.execute(select(_ROW.sentAt).where(sent).order_by(_ROW.id.desc()).limit(1)).scalar()
     return from_store(moment) if moment else None
 
 

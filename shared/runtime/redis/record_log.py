@@ -15,6 +15,8 @@ from shared.runtime.redis import latest_values, postponed_writes
 from shared.runtime.redis.connection import WrongTypeError
 from shared.runtime.redis.event_counts import count_events, delete_forgotten
 from shared.runtime.redis.lease import LeaderLease
+from shared.runtime.redis.log_clock import LUA as LOG_CLOCK
+from shared.runtime.redis.log_clock import LogClock
 from shared.schema import redis_keys
 from shared.schema.faults import Fault
 from shared.schema.records import AnyRecord, encode_frame
@@ -39,8 +41,8 @@ local function usable_index(key)
 end
 """
 
-_APPEND = f"""{_USABLE_INDEX}{postponed_writes.LUA}
--- KEYS: log, latest, counters, source stream, bots, hosts.
+_APPEND = f"""{_USABLE_INDEX}{postponed_writes.LUA}{LOG_CLOCK}
+-- KEYS: log, latest, counters, source stream, bots, hosts, the log's clock.
 -- ARGV: 1 limit of entries, 2 frame, 3 now (epoch ms), 4 limit of bots and of hosts ('' for none), 5 limit of
 -- latest values, 6 the same per bot or host, 7 source group, 8 number of source entries, 9 of bots and hosts,
 -- 10 of latest values, 11 whether to look for a postponed write ('' for no); then the source entries,
@@ -73,7 +75,7 @@ if ARGV[4] ~= '' then
 end
 if #refused > 1 then return refused end
 
-local entry = redis.call('XADD', KEYS[1], '*', 'data', ARGV[2])
+local entry = add_entry(KEYS[1], KEYS[7], ARGV[2])
 for i = 12, first - 1 do redis.call('XACK', KEYS[4], ARGV[7], ARGV[i]) end
 for i = first, last, 2 do redis.call('ZADD', known[ARGV[i]], ARGV[3], ARGV[i + 1]) end
 
@@ -224,6 +226,7 @@ class RecordLog:
         self.lease = lease
         self.stream = redis_keys.record_stream()
         self._max_bots = max_bots
+        self.clock = LogClock(redis)
         self._append = redis.register_script(_APPEND)
         self._count = redis.register_script(_COUNT)
         self._forget = redis.register_script(_FORGET)
@@ -275,6 +278,7 @@ class RecordLog:
             stream,
             redis_keys.BOTS,
             redis_keys.HOSTS,
+            redis_keys.LOG_CLOCK,
         ]
         try:
             reply = self._append(keys=keys, args=arguments)
@@ -316,14 +320,9 @@ class RecordLog:
                 raise
             return "0-0"
 
-    def now_ms(self) -> int:
-        """Return the log's time, which is the clock of Redis, epoch milliseconds."""
-        seconds, microseconds = self.redis.time()
-        return int(seconds * 1000 + microseconds // 1000)
-
     def current_id(self) -> str:
-        """Return the entry ID of the current time by the clock of Redis."""
-        return f"{self.now_ms()}-0"
+        """Return the entry ID of the current time by the log's clock."""
+        return f"{self.clock.now_ms()}-0"
 
     def skip_past(self, moment: int) -> None:
         """Make all later entries get IDs after `moment` (epoch milliseconds).

@@ -67,6 +67,8 @@ class LogEntry(NamedTuple):
     """The time of a watchdog beat in epoch seconds. Such an entry has no records."""
     forget: str | None = None
     """The bot that every reader must forget. Such an entry has no records either."""
+    ahead_ms: int = 0
+    """By how much its time is ahead of those of its records, whose machine's clock was set back."""
 
 
 class StreamReader:
@@ -212,7 +214,13 @@ class LogReader:
     def read(self, block_ms: int = BLOCK_MS) -> list[LogEntry]:
         """Return the next entries, blocking up to `block_ms` for the first; [] if there are none."""
         return [
-            LogEntry(entry.decode(), _decode_records(entry, fields), _beat(fields), _forget(fields))
+            LogEntry(
+                entry.decode(),
+                _decode_records(entry, fields),
+                _beat(fields),
+                _forget(fields),
+                _ahead_ms(fields),
+            )
             for entry, fields in self._reader.read(block_ms)
         ]
 
@@ -237,13 +245,17 @@ def _decode_records(entry: bytes, fields: dict[bytes, bytes]) -> list[AnyRecord]
     records = decode_or_none("the log", lambda: decode_frame(fields[redis_keys.FIELD])) or []
     for record in records:
         if record.timestamp is None:  # not written by ingestion, which always sets it
-            record.timestamp = from_epoch_ms(split_id(entry.decode())[0])
+            record.timestamp = from_epoch_ms(split_id(entry.decode())[0] - _ahead_ms(fields))
     return records
 
 
 def _beat(fields: dict[bytes, bytes]) -> float | None:
     beat = fields.get(redis_keys.BEAT)
     return float(beat) if beat and beat.isdigit() and len(beat) <= BEAT_DIGITS else None
+
+
+def _ahead_ms(fields: dict[bytes, bytes]) -> int:
+    return int(fields.get(redis_keys.AHEAD, b"0"))
 
 
 def _forget(fields: dict[bytes, bytes] | None) -> str | None:

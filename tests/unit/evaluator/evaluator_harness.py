@@ -65,7 +65,7 @@ class EvaluatorHarness:
             rules,
             "http://page",
             threading.Event(),
-            lambda: log.now_ms() + self.shift // timedelta(milliseconds=1),
+            lambda: log.clock.now_ms() + self.shift // timedelta(milliseconds=1),
             self._policy,
         )
         self.evaluator.start()

@@ -33,7 +33,7 @@ Say = Callable[..., list[Alert]]
 def start(redis: Redis, health: Database) -> Callable[[], Evaluator]:
     def begin() -> Evaluator:
         log = RecordLog(redis)
-        evaluator = Evaluator(log, health, RULES, "http://page", threading.Event(), log.now_ms)
+        evaluator = Evaluator(log, health, RULES, "http://page", threading.Event(), log.clock.now_ms)
         evaluator.start()
         return evaluator
 

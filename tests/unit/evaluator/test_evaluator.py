@@ -60,7 +60,7 @@ Start = Callable[..., Evaluator]
 def start(redis: Redis, health: Database) -> Start:
     def begin(rules: list[Rule] = RULES) -> Evaluator:
         log, stopping = RecordLog(redis), threading.Event()
-        evaluator = Evaluator(log, health, rules, "http://page", stopping, log.now_ms)
+        evaluator = Evaluator(log, health, rules, "http://page", stopping, log.clock.now_ms)
         evaluator.start()
         return evaluator
 

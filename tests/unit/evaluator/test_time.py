@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -47,9 +48,11 @@ def start(redis: Redis, health: Database) -> Start:
     return begin
 
 
-def write(redis: Redis, seconds: float, value: float, entry: str = "") -> None:
-    frame = encode_frame(records(seconds, value))
-    redis.xadd(redis_keys.record_stream(), {redis_keys.FIELD: frame}, id=entry or f"{at(seconds)}-0")
+def write(redis: Redis, seconds: float, value: float, entry: str = "", ahead_s: int = 0) -> None:
+    fields: dict[Any, Any] = {redis_keys.FIELD: encode_frame(records(seconds - ahead_s, value))}
+    if ahead_s:
+        fields[redis_keys.AHEAD] = str(ahead_s * 1000)
+    redis.xadd(redis_keys.record_stream(), fields, id=entry or f"{at(seconds)}-0")
 
 
 def go_to(evaluator: Clocked, seconds: float, steps: int = 4) -> None:
@@ -76,6 +79,23 @@ def test_entries_after_the_clock_was_set_back_are_evaluated(
     write(redis, 6, 5, f"{at(10)}-1")  # as Redis itself numbers entries then
     go_to(evaluator, 6)
     assert [alert.status for alert in every(health)] == ["RESOLVED"]
+
+
+def test_a_clock_that_was_set_back_by_hours_delays_no_alert(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    """Records are not taken for history, `for` passes, and the alert has the machine's time."""
+    hours = 4 * 3600
+    evaluator = start(rule(**{"for": "5s"}))
+    write(redis, 0, 5)
+    go_to(evaluator, 1)
+    for second in (10, 16):
+        write(redis, second, 20, ahead_s=hours)
+        go_to(evaluator, second)
+    (alert,) = every(health)
+    assert (alert.status, alert.timestamp) == ("ACTIVE", from_epoch_ms(at(15 - hours)))
+    go_to(evaluator, 17)
+    assert every(health)[0].status == "ACTIVE"
 
 
 def test_nothing_is_passed_by_when_the_log_is_further_already(redis: Redis) -> None:

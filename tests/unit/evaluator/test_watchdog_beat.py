@@ -30,7 +30,7 @@ def enter(redis: Redis, beat: int) -> None:
 
 def evaluator(redis: Redis, health: Database) -> Evaluator:
     log = RecordLog(redis)
-    begun = Evaluator(log, health, [], "http://page", threading.Event(), log.now_ms)
+    begun = Evaluator(log, health, [], "http://page", threading.Event(), log.clock.now_ms)
     begun.start()
     return begun
 

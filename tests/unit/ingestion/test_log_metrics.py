@@ -36,7 +36,7 @@ def test_the_lag_is_the_age_of_the_oldest_entry_that_is_not_acked(redis: Redis) 
     log = RecordLog(redis)
     ensure_group(redis, log.stream, "g")
     assert lag(redis) == 0
-    redis.execute_command("XADD", log.stream, f"{log.now_ms() - 60_000}-1", "data", "x")  # type: ignore[no-untyped-call]
+    redis.execute_command("XADD", log.stream, f"{log.clock.now_ms() - 60_000}-1", "data", "x")  # type: ignore[no-untyped-call]
     log.append([Equity(bot="a", equity=1, timestamp=clock.now())], "http")
     assert 60 <= lag(redis) < 90
     reader = LogReader(log, "g", batch=10)

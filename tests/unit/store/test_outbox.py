@@ -177,6 +177,15 @@ def test_only_repeated_failures_and_deliveries_behind_them_are_overdue(
     assert not deliveries.has_failed_attempts(connection, "ops")
 
 
+def test_the_last_sent_delivery_is_the_newest_one(connection: Connection) -> None:
+    """Also where the machine's clock was set back after an earlier one."""
+    for hours in (4, 0):
+        write(connection, "opened", PlannedDelivery("desk", "first"), after=hours * HOUR)
+        (one,) = deliveries.claim(connection, "desk", "here", NOON + hours * HOUR)
+        deliveries.mark_sent(connection, [deliveries.SentDelivery(one, NOON + hours * HOUR)])
+    assert deliveries.last_sent(connection, "a1", "desk") == NOON
+
+
 def test_a_long_history_costs_nothing(connection: Connection) -> None:
     """What happens for each notification reads the pending deliveries, or those of an alert."""
     write(connection, "opened", PlannedDelivery("desk", "first"))
