@@ -28,6 +28,9 @@ export function Page({ title, about, actions, children }) {
   `;
 }
 
+/** Move the focus to the view's heading: what had it goes away. */
+export const focusHeading = () => setTimeout(() => document.querySelector("h1")?.focus({ preventScroll: true }));
+
 /** A section with a heading; `plain` draws no box. */
 export function Panel({ title, about, actions, plain = false, class: kind = "", children }) {
   const id = useId();

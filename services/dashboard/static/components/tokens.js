@@ -6,7 +6,7 @@ import { html, useRef, useState } from "../vendor/preact/preact.js";
 import { FormDialog } from "./dialog.js";
 import { Loaded } from "./feedback.js";
 import { SelectField, TextField, Toggle } from "./fields.js";
-import { Panel } from "./layout.js";
+import { focusHeading, Panel } from "./layout.js";
 import { SecretDialog } from "./secret.js";
 import { StatusDot } from "./status.js";
 import { Table } from "./table.js";
@@ -145,6 +145,7 @@ function RevokeToken({ token, onClose, onDone }) {
   const revoke = async () => {
     await call("DELETE", `/tokens/${encodeURIComponent(token.id)}`);
     onDone();
+    focusHeading();
   };
   return html`<${FormDialog} title=${`Revoke ${token.name}`} about="Every part refuses it within two seconds. That cannot be undone." submit="Revoke" danger anonymous onSubmit=${revoke} onClose=${onClose} />`;
 }

@@ -20,7 +20,7 @@ import { AcknowledgeDialog } from "../components/acknowledge_dialog.js";
 import { AlertRow, isOpen } from "../components/alert_row.js";
 import { LineChart } from "../components/charts.js";
 import { Empty, Loading, Problem } from "../components/feedback.js";
-import { Facts, Page, Panel } from "../components/layout.js";
+import { Facts, focusHeading, Page, Panel } from "../components/layout.js";
 import { matchersOf } from "../components/matchers.js";
 import { describeEnd, SilenceDialog } from "../components/silence_dialog.js";
 import { Severity, StatusDot, Tag, toneOf } from "../components/status.js";
@@ -69,8 +69,7 @@ function Details({ alert, onChanged }) {
   const finish = (changed, text) => {
     setSaid(text);
     onChanged(changed);
-    // The button that had the focus may be gone.
-    setTimeout(() => document.querySelector("h1").focus({ preventScroll: true }));
+    focusHeading();
   };
   const about = html`<${Severity} value=${alert.severity} /> <${Subject} alert=${alert} /> · <${RuleName} details=${alert.details} />`;
   return html`

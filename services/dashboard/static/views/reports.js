@@ -7,7 +7,7 @@ import { Link, navigate } from "../app/router.js";
 import { FormDialog } from "../components/dialog.js";
 import { Empty, Loaded, Problem } from "../components/feedback.js";
 import { fromInput, SelectField, TextField, Toggle } from "../components/fields.js";
-import { Page, Panel } from "../components/layout.js";
+import { focusHeading, Page, Panel } from "../components/layout.js";
 import { StatusDot, Tag } from "../components/status.js";
 import { Table } from "../components/table.js";
 import { Age, Time } from "../components/time.js";
@@ -136,6 +136,7 @@ export function DeleteDialog({ report, onClose, onDeleted }) {
   const remove = async () => {
     await call("DELETE", reportPath(report.reportId));
     onDeleted();
+    focusHeading();
   };
   return html`
     <${FormDialog} title="Delete this report?" about=${`${report.title}: the page, the PDF and the figures are deleted.`}

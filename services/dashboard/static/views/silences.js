@@ -9,7 +9,7 @@ import { isBefore, now } from "../app/store.js";
 import { FormDialog } from "../components/dialog.js";
 import { Empty, Loaded, Loading, Problem } from "../components/feedback.js";
 import { Choices } from "../components/fields.js";
-import { Page, Panel } from "../components/layout.js";
+import { focusHeading, Page, Panel } from "../components/layout.js";
 import { Matchers, matcherText } from "../components/matchers.js";
 import { MuteCalendar } from "../components/mute_calendar.js";
 import { describeEnd, SilenceDialog } from "../components/silence_dialog.js";
@@ -77,6 +77,7 @@ function EndDialog({ silence, onDone, onClose }) {
   const submit = async (by) => {
     await call("DELETE", `/silences/${encodeURIComponent(silence.id)}${queryString({ by })}`);
     onDone("The silence has ended. Alerts that it muted notify again.");
+    focusHeading();
   };
   return html`
     <${FormDialog} title="End the silence" about="Open alerts that it mutes notify again at once." submit="End it" onSubmit=${submit} onClose=${onClose}>

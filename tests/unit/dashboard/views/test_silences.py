@@ -85,6 +85,7 @@ def test_a_silence_is_made_changed_and_ended(
         browser.find_element(By.XPATH, "//button[text()='End']").click()
         submit(browser)
         wait_until(lambda: "No silence is active or to come" in text(browser, ".silences"), "it has ended")
+        assert browser.switch_to.active_element.tag_name == "h1", "the focus is not lost with the row"
         with health.read() as connection:
             ended = silence_by_id(connection, made.id)
         assert ended
