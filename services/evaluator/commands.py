@@ -106,13 +106,13 @@ def _stored_rule_states(
 ) -> dict[Key, RuleState] | None:
     """Return the evaluator's saved rule states; None if it has never run or they cannot be read."""
     database = databases.health_database(settings, documents)
-    if not Path(make_url(database.url).database or "").is_file():
-        return None  # connecting would create an empty file
     try:
+        if not Path(make_url(database.url).database or "").is_file():
+            return None  # connecting would create an empty file
         database.require_schema("rule_tracks")
         with database.read() as connection:
             stored = load_rule_states(connection)
-    except (InvalidError, SQLAlchemyError) as error:
+    except (InvalidError, SQLAlchemyError, OSError) as error:
         reason = str(error).partition("\n")[0]
         sys.stderr.write(f"botwatch rules check: warning: cannot read saved rule states: {reason}\n")
         return None

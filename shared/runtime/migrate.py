@@ -18,14 +18,12 @@ from shared.runtime.local_audit import local_actor
 from shared.runtime.service import configure_part, exit_invalid_config, exit_on_invalid_config
 from shared.runtime.settings import PartSettings
 from shared.store.audit import AuditEntry, append_audit
-from shared.store.database import RESTORE_HINT, Database, is_corruption
+from shared.store.database import RESTORE_HINT, Database, is_corruption, is_file_error
 from shared.store.migrate import migrate
 from shared.version import VERSION
 
 log = structlog.get_logger()
 
-FILE_ERRORS = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
-"""SQLite's codes of a file that cannot be used: the cause is outside Botwatch."""
 NAMED_IN = {"performance": "performance_logger.json", "health": "health_monitor.json"}
 """The config document that names each database."""
 
@@ -98,8 +96,7 @@ def _unusable(line: str, database: Database, error: Exception) -> str:
     if isinstance(error, DatabaseError) and is_corruption(error):
         return f"{database.url} is damaged: {error.orig}: {RESTORE_HINT}"
     reason = error.orig if isinstance(error, DatabaseError) else error
-    code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
-    if not isinstance(error, OSError) and code not in FILE_ERRORS:
+    if not isinstance(error, OSError) and not is_file_error(reason):
         raise error
     what = error.strerror if isinstance(error, OSError) else reason
     return (

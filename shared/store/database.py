@@ -15,6 +15,8 @@ from shared.schema.faults import Fault, InvalidError
 from shared.store.fork_lock import sqlite_in_use
 
 BUSY_TIMEOUT_S = 5.0
+FILE_ERRORS = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+"""SQLite's codes of a file that cannot be used: the cause is outside Botwatch."""
 RESTORE_HINT = (
     "stop Botwatch, restore a backup with `botwatch restore latest` (docs/runbooks/botwatch-store-away.md)"
 )
@@ -194,6 +196,8 @@ class Database:
                 present = connection.exec_driver_sql(_TABLE, (table,)).first()
         except DatabaseError as error:
             text = f"is damaged: {error.orig}: {RESTORE_HINT}" if is_corruption(error) else str(error.orig)
+            if is_file_error(error.orig):
+                text = f"{text}: run this as the user that runs Botwatch"
             raise SchemaMissingError([Fault(self.url, text)]) from error
         if not present:
             raise SchemaMissingError(
@@ -209,6 +213,11 @@ def is_corruption(error: DatabaseError) -> bool:
     """Return whether SQLite found that a file is corrupt or not a database."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def is_file_error(error: BaseException | None) -> bool:
+    """Return whether SQLite cannot use a file because of the file system, its modes or its owner."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in FILE_ERRORS
 
 
 def sqlite_url(path: Path) -> str:

@@ -37,7 +37,7 @@ def check_folders(site: Site) -> Iterator[Finding]:
         path = site.home / folder
         if reason := _why_not_writable(path):
             denied = True
-            fix = "set BOTWATCH_HOME to a folder that this user may write to"
+            fix = "run it as the owner, or set BOTWATCH_HOME to a folder that this user may write to"
             yield critical(f"cannot write to {path}: {reason}", fix, str(path))
     if not denied:
         yield ok(f"{site.home} is writable", str(site.home))

@@ -88,6 +88,16 @@ def config(folder: Path, *names: str) -> Path:
     return folder
 
 
+def test_rules_check_does_without_the_databases_of_another_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that cannot be looked at is a warning."""
+    document = {"database": {"path": str(tmp_path / ("x" * 300))}}  # too long a name for the kernel
+    (tmp_path / "health_monitor.json").write_text(json.dumps(document))
+    assert run_check_command(tmp_path, {"BOTWATCH_HOME": str(tmp_path / "home")}) == 0
+    assert "warning: cannot read saved rule states: " in capsys.readouterr().err
+
+
 def test_rules_check_warns_about_a_runbook_that_does_not_exist(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

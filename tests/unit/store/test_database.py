@@ -283,3 +283,13 @@ def test_commits_are_synced_where_that_is_asked_for(tmp_path: Path, sync_commits
     with database.read() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
     database.close()
+
+
+def test_a_file_that_cannot_be_opened_says_who_should_run_this(tmp_path: Path) -> None:
+    """Usually it belongs to another user."""
+    (tmp_path / "x.db").mkdir()
+    with (
+        closing(Database(sqlite_url(tmp_path / "x.db"))) as database,
+        pytest.raises(SchemaMissingError, match="unable to open database file: run this as the user that"),
+    ):
+        database.require_schema("alerts")
