@@ -115,7 +115,7 @@ export const clock = (at) => (write("date", at) === write("date", Date.now()) ? 
 
 /** Write the server's UTC times in a text by the page's clock: two clocks in one row mislead. */
 export const withLocalTimes = (text) =>
-  text.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, (at) => clock(at.replace(" ", "T").replace(" UTC", "Z")));
+  text?.replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, (at) => clock(at.replace(" ", "T").replace(" UTC", "Z")));
 
 /* ---------- Alerts ---------- */
 

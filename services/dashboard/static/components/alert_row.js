@@ -69,7 +69,7 @@ export function AlertRow({ alert, isSelected, onSelect, onAcknowledge, onSilence
       }
       <span class="severity"><${Severity} value=${severity} /></span>
       <div class="what">
-        <p><strong>${component}</strong> <${Link} class="message" to=${alertPath(alert)}>${message}</${Link}></p>
+        <p><strong>${component}</strong> <${Link} class="message" to=${alertPath(alert)}>${withLocalTimes(message)}</${Link}></p>
         ${notes.length > 0 && html`<p class="notes">${notes.map((note) => html`<span key=${note}>${note}</span>`)}</p>`}
       </div>
       <span class="since">${!isOpen(alert) && html`<strong class="resolved">Resolved</strong> `}<span class="quiet"><${Since} alert=${alert} /></span><time class="quiet opened" datetime=${timestamp} title=${dateAndTime(timestamp)}>${dayAndTime(timestamp)}</time></span>

@@ -73,7 +73,7 @@ function Details({ alert, onChanged }) {
   };
   const about = html`<${Severity} value=${alert.severity} /> <${Subject} alert=${alert} /> · <${RuleName} details=${alert.details} />`;
   return html`
-    <${Page} title=${alert.message} about=${about} actions=${html`<${Actions} alert=${alert} open=${setDialog} />`}>
+    <${Page} title=${withLocalTimes(alert.message)} about=${about} actions=${html`<${Actions} alert=${alert} open=${setDialog} />`}>
       <p class="said" role="status">${wasOpen && !isOpen(alert) ? html`<strong class="now-resolved">Resolved while you were looking, at ${clock(alert.resolvedAt)}.</strong>` : said}</p>
       <${Panel} title="State"><${Facts} facts=${factsOf(alert)} /></${Panel}>
       <${Values} alert=${alert} />

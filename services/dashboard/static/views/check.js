@@ -1,7 +1,7 @@
 // One check or heartbeat: how it stands, its availability, latency, certificate, outages, and where it is configured.
 
 import { apiUrl, hasAlertChange, queryString, useApi } from "../app/api.js";
-import { count, dayAndTime, duration, isDefined, milliseconds, number, whole } from "../app/format.js";
+import { count, dayAndTime, duration, isDefined, milliseconds, number, whole, withLocalTimes } from "../app/format.js";
 import { Link, useQuery } from "../app/router.js";
 import { isBefore, now, useLive, useTick } from "../app/store.js";
 import {
@@ -82,7 +82,7 @@ function Now({ record, own }) {
   return html`
     <${Panel} title="Now" class="check-now checks">
       <p><strong><${CheckStatus} ...${{ status, since }} /></strong></p>
-      <p class="sentence">${record.text}</p>
+      <p class="sentence">${withLocalTimes(record.text)}</p>
       <${Facts} facts=${factsOf(record, own)} />
     </${Panel}>
   `;
@@ -191,7 +191,7 @@ const OUTAGE_COLUMNS = [
       ${duration(durationSeconds)}${durationSeconds - criticalSeconds >= 60 && html` <span class="quiet">(${duration(criticalSeconds)} known)</span>`}
     `,
   },
-  { key: "text", title: "First result", class: "long", render: ({ text }) => text },
+  { key: "text", title: "First result", class: "long", render: ({ text }) => withLocalTimes(text) },
 ];
 
 function Outages({ named }) {
@@ -215,7 +215,7 @@ const PING_COLUMNS = [
     numeric: true,
     render: ({ runSeconds }) => (isDefined(runSeconds) ? duration(runSeconds) : "–"),
   },
-  { key: "text", title: "Then", hideOnPhone: true, render: ({ text }) => text },
+  { key: "text", title: "Then", hideOnPhone: true, render: ({ text }) => withLocalTimes(text) },
 ]; // prettier-ignore
 
 function Pings({ name }) {

@@ -1,7 +1,7 @@
 // Checks and heartbeats: how each stands, what fails first, and how available each was.
 
 import { apiUrl, queryString, useApi } from "../app/api.js";
-import { count, isDefined, milliseconds, whole } from "../app/format.js";
+import { count, isDefined, milliseconds, whole, withLocalTimes } from "../app/format.js";
 import { Link, useQuery } from "../app/router.js";
 import { isBefore, useLive } from "../app/store.js";
 import {
@@ -155,7 +155,7 @@ const columnsOf = (range, bars, group) => [
       <${Link} to=${checkPath(host, check)} class="name">${check}</${Link}>
       <span class="quiet">${[group !== "host" && host, group !== "type" && typeName(type)].filter(Boolean).join(" · ")}</span>
       <span class="phone-only"><${CheckStatus} ...${{ status, since }} /></span>
-      ${status !== "ok" && text && html`<span class="phone-only">${text}</span>`}
+      ${status !== "ok" && text && html`<span class="phone-only">${withLocalTimes(text)}</span>`}
     `,
   },
   {
@@ -166,7 +166,13 @@ const columnsOf = (range, bars, group) => [
     sort: rankOf,
     render: ({ status, since }) => html`<${CheckStatus} ...${{ status, since }} />`,
   },
-  { key: "text", title: "Result", class: "result", hideOnPhone: true, render: ({ text }) => text },
+  {
+    key: "text",
+    title: "Result",
+    class: "result",
+    hideOnPhone: true,
+    render: ({ text }) => withLocalTimes(text),
+  },
   {
     key: "latency",
     title: "Latency",

@@ -62,7 +62,7 @@ function Verdict({ summary: { status, reasons, handled, attention, triggeredAler
 
 const CallingAlert = ({ alert }) => html`
   <li>
-    <${Severity} value=${alert.severity} /> <strong>${alert.component}</strong>: <${Link} to=${`/alerts/${alert.id}`}>${alert.message}</${Link}> <span class="quiet"><${Age} at=${alert.timestamp} /></span>
+    <${Severity} value=${alert.severity} /> <strong>${alert.component}</strong>: <${Link} to=${`/alerts/${alert.id}`}>${withLocalTimes(alert.message)}</${Link}> <span class="quiet"><${Age} at=${alert.timestamp} /></span>
   </li>
 `;
 

@@ -54,6 +54,7 @@ def test_open_alerts_are_listed_live_and_acknowledged(
     )
     taken.status, taken.assignee, taken.acknowledged_at = "ACKNOWLEDGED", "ann", NOON
     muted.details.muted_by = "silenced by bob until 2026-01-31 12:00:00 UTC"
+    muted.message = "bybit: certificate expired on 2026-01-31 12:00:00 UTC"
     first.message = "No equity"
     first.details = Details(
         rule="silent", bot=HOSTILE, metric="equity", value=885.04, operator=">", threshold=900,

@@ -73,11 +73,13 @@ def test_checks_are_listed_with_what_fails_on_top(
         check("kraken", ago=120),
         check("kraken", "critical", text=HOSTILE, ago=60),
         check("names", "unknown", host="other", type="dns"),
-        check("site", "warning", host="other", type="http"),
+        check("site", "warning", host="other", type="http", text="expires on 2026-02-01 12:00:00 UTC"),
     )
     with live_page(browser, sources, "/checks"):
         wait_until(lambda: len(rows(browser)) == 4 and "…" not in rows(browser)[0], "every check is there")
         assert names(browser) == ["kraken", "site", "names", "bybit"]
+        assert "expires on" in text(browser, "main")
+        assert "UTC" not in text(browser, "main"), "times are in the page's zone"
         kraken, bybit = rows(browser)[0], rows(browser)[3]
         assert " | ".join(HOSTILE.split()) in kraken
         assert "critical" in kraken
