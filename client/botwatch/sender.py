@@ -59,6 +59,7 @@ class Sender:
         self._logged = self._sent = self._refused = 0
         self._error: Exception | None = None
         self._warned_of_dropped = False
+        self._warned_of_memory = False
 
     @property
     def stats(self) -> Stats:
@@ -72,6 +73,9 @@ class Sender:
         if self._process != os.getpid():
             self._begin_here()
         self._spool.append(record)
+        if self._spool.error and not self._warned_of_memory:
+            self._warned_of_memory = True
+            log.warning("records wait in memory, and are lost if the bot is killed: %s", self._spool.error)
         with self._changed:
             self._logged += 1
             if self._thread is None:

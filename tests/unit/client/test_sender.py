@@ -333,6 +333,18 @@ def test_one_refused_record_does_not_hold_up_the_others(
     assert caplog.text.count("a record was refused and is lost") == 1
 
 
+def test_a_spool_that_cannot_be_written_is_logged_once(
+    fake_server: FakeServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Records are sent all the same, but a kill of the bot would lose those that wait."""
+    (tmp_path / "file").touch()
+    with MonitoringController("b", api_url=fake_server.url, spool_folder=tmp_path / "file") as monitor:
+        log_numbers(monitor, 3)
+        assert monitor.flush()
+    assert caplog.text.count("records wait in memory, and are lost if the bot is killed: ") == 1
+    assert str(tmp_path / "file") in caplog.text
+
+
 def test_a_wrong_token_loses_nothing(fake_server: FakeServer, caplog: pytest.LogCaptureFixture) -> None:
     """`start_monitoring` raises; records wait for the right token."""
     fake_server.answers = [CannedResponse(401, {"error": "no such token"}, {"WWW-Authenticate": "Bearer"})]
