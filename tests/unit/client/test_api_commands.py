@@ -193,6 +193,17 @@ def test_create_a_report(
     assert capsys.readouterr().err == "botwatch: the report could not be built: the disk is full\n"
 
 
+def test_a_report_of_a_bot_that_does_not_exist_is_refused(
+    fake_dashboard: FakeServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typo would make an empty report; a pattern may match nothing yet."""
+    error = "no record of a bot named 'demo-eurusdd'"
+    fake_dashboard.routes[f"GET {API}/bots/demo-eurusdd"] = CannedResponse(404, {"error": error})
+    assert run("report", "create", "--bot", "demo-eurusdd") == REFUSED
+    assert error in capsys.readouterr().err
+    assert sent(fake_dashboard, "POST") == []
+
+
 def test_download_a_report(
     fake_dashboard: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

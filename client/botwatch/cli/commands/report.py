@@ -22,6 +22,7 @@ from botwatch.typed_json import Document
 
 PATH = "/api/monitoring/reports"
 POLL_S = 0.5
+PATTERN_SIGNS = frozenset("*?[")
 
 app = typer.Typer(cls=ListGroup)
 
@@ -105,6 +106,9 @@ def create(  # noqa: PLR0913 - options
 
     By default of yesterday, of all bots, with a page and a PDF.
     """
+    for name in bot or ():
+        if not set(name) & PATTERN_SIGNS:
+            api.get(f"/api/monitoring/bots/{quote(name, safe='')}", Document)  # refused: there is no such bot
     body: Document = {"kind": kind, "formats": ["html", "pdf"], "bots": bot or [], "channels": channel or []}
     body |= {"period": period} if period else {}
     body |= {"timeZone": time_zone} if time_zone else {}
