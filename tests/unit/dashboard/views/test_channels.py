@@ -17,7 +17,7 @@ from shared.schema.redis_keys import CHANNELS
 from shared.store.database import Database
 from tests.support import wait_until
 from tests.unit.dashboard.api.test_channels import TEXT, deliver, notifier
-from tests.unit.dashboard.browser import assert_accessible, in_browser, live_page, set_width, text
+from tests.unit.dashboard.browser import assert_accessible, fits, in_browser, live_page, set_width, text
 
 pytestmark = in_browser
 
@@ -52,6 +52,11 @@ def test_list(browser: Chrome, sources: DataSources, redis: Redis) -> None:
         assert "no address: ${ALERT_DARK} is not set for the notifier" in shown
         assert "notifications.yml: channels.ops" in shown
         assert len(browser.find_elements(By.XPATH, "//button[text()='Send a test']")) == 2
+        set_width(browser, 800)
+        assert fits(browser)
+        width = browser.execute_script("return document.querySelector('td.long').offsetWidth")
+        assert width > 150, "the words of the error are not broken"
+        set_width(browser, 1280)
         with notifier(redis, TestResult("…", destination="desk.example", response="200 OK: ok")) as asked:
             browser.find_element(By.CSS_SELECTOR, "button[aria-label='Send a test through desk']").click()
             wait_until(lambda: "200 OK: ok" in text(browser, ".test-results"), "the answer is shown")
