@@ -10,7 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from services.native.prepared_stack import PreparedStack
-from services.native.supervisor import StartupProgress, Supervisor
+from services.native.supervisor import StartupProgress, Supervisor, describe_exit
 from services.native.terminal import AlertPrinter
 from shared.runtime import clock
 from shared.runtime.redis import presence
@@ -53,7 +53,8 @@ class NativeStack:
         print_at = time.monotonic() + PROGRESS_INTERVAL_S
         while not stopping.is_set():
             if not self._supervisor.is_running():
-                sys.stderr.write(f"botwatch up: supervisor exited; see {self._home}/logs/supervisord.log\n")
+                how = describe_exit(self._supervisor.exit_code())
+                sys.stderr.write(f"botwatch up: supervisor {how}; see {self._home}/logs/supervisord.log\n")
                 return 1
             missing = self.missing_parts()
             if not missing:
@@ -97,7 +98,8 @@ class NativeStack:
         """Print alerts until `stopping` is set; return 1 if supervisor exits before that."""
         while not stopping.is_set():
             if not self._supervisor.is_running():
-                sys.stderr.write("botwatch up: supervisor exited\n")
+                how = describe_exit(self._supervisor.exit_code())
+                sys.stderr.write(f"botwatch up: supervisor {how}; see {self._home}/logs/supervisord.log\n")
                 return 1
             self._supervisor.remember_children()
             try:

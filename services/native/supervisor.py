@@ -71,6 +71,10 @@ class Supervisor:
         """Return whether supervisord runs."""
         return self._process.poll() is None
 
+    def exit_code(self) -> int | None:
+        """Return the code that supervisord ended with, negative for a signal; None while it runs."""
+        return self._process.poll()
+
     def remember_children(self) -> None:
         """Note which processes it has, to stop them should it be killed."""
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -127,6 +131,13 @@ class Supervisor:
         """Return the last lines of a part's log, of this run only."""
         name = f"{part}.log"
         return read_tail(self._logs / name, self._sizes_before.get(name, 0))
+
+
+def describe_exit(code: int | None) -> str:
+    """Return how a process ended: `exited with code 1`, `was killed by SIGKILL`."""
+    if code is None or code >= 0:
+        return f"exited with code {code}"
+    return f"was killed by {signal.Signals(-code).name}"
 
 
 def read_tail(log: Path, begin: int, lines: int = 15) -> str:

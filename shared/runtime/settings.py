@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -39,7 +39,7 @@ class PartSettings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     health_host: str = "127.0.0.1"
-    health_port: int = 0
+    health_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     """Port of /metrics and /health of a part without a public port; 0: any free port."""
 
 

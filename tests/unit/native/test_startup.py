@@ -9,7 +9,13 @@ import pytest
 from services.native import preparation
 from services.native.prepared_stack import PreparedStack
 from services.native.stack import NativeStack
-from services.native.supervisor import STALLED_AFTER_S, STARTUP_CPU_S, StartupProgress, read_tail
+from services.native.supervisor import (
+    STALLED_AFTER_S,
+    STARTUP_CPU_S,
+    StartupProgress,
+    describe_exit,
+    read_tail,
+)
 from shared.runtime.redis.connection import connect_redis
 from shared.runtime.redis.presence import EXPECTED_PARTS
 from tests.support import free_port
@@ -72,6 +78,12 @@ def test_a_migration_has_no_time_limit(
     preparation.prepare({**environ, "BOTWATCH_HOME": str(tmp_path)}, demo=False)
     assert "Migrating the databases …" in capsys.readouterr().out
     assert (tmp_path / "data" / "monitoring" / "system_health.db").stat().st_size > 0
+
+
+@pytest.mark.parametrize(("code", "how"), [(2, "exited with code 2"), (-9, "was killed by SIGKILL")])
+def test_how_the_supervisor_ended_is_said(code: int, how: str) -> None:
+    """Of a kill, such as for want of memory, its own log has nothing."""
+    assert describe_exit(code) == how
 
 
 def test_the_log_of_a_part_that_fails_is_that_of_this_start(tmp_path: Path) -> None:

@@ -206,6 +206,10 @@ def test_settings_report_every_invalid_variable(tmp_path: Path) -> None:
     with pytest.raises(InvalidError) as raised:
         load_settings(PartSettings, {"HEALTH_PORT": "many", "LOG_FORMAT": "xml", "REDIS_URL_FILE": "/none"})
     assert {fault.path for fault in raised.value.faults} == {"HEALTH_PORT", "LOG_FORMAT", "REDIS_URL_FILE"}
+    with pytest.raises(
+        InvalidError, match="HEALTH_PORT: expected a whole number from 0 to 65535, got '70000'"
+    ):
+        load_settings(PartSettings, {"HEALTH_PORT": "70000"})
 
 
 def test_the_key_of_a_heartbeat_stands_in_no_fault(tmp_path: Path) -> None:
