@@ -158,6 +158,7 @@ const loaded = new Map(); // path pattern → component
 function View({ path }) {
   const found = ROUTES.map((route) => [route, match(route.path, path)]).find(([, params]) => params);
   const [route, params] = found ?? [null, null];
+  const { scope, label } = route?.nav ?? {};
   const [component, setComponent] = useState(() => loaded.get(route?.path) ?? null);
   const [error, setError] = useState(null);
   const wanted = useRef(null);
@@ -174,6 +175,9 @@ function View({ path }) {
   }, [route?.path]);
   if (!route) {
     return html`<${Page} title="Not found"><${Empty}>There is no page at <code>${path}</code>. <${Link} to="/">Go to the overview</${Link}>.</${Empty}></${Page}>`;
+  }
+  if (scope && !can(scope)) {
+    return html`<${Page} title=${label}><${Empty}>This is for users with the role ${scope}. <${Link} to="/">Go to the overview</${Link}>.</${Empty}></${Page}>`;
   }
   if (error) return html`<${Problem} error=${error}>The view could not be loaded. Reload the page. </${Problem}>`;
   return component ? html`<${component} params=${params} />` : html`<${Loading} />`;

@@ -161,4 +161,5 @@ def test_only_admins(browser: Chrome, dashboard: tuple[RestrictedDashboard, str]
         assert link not in text(browser, "#nav")
     assert "Send a test" not in text(browser, "main")
     browser.get(f"{address}/access")
-    wait_until(lambda: "may not manage" in text(browser, "main"), "the view says why it is empty")
+    wait_until(lambda: "users with the role admin" in text(browser, "main"), "the view says who may see it")
+    assert not browser.find_elements(By.CSS_SELECTOR, "main button"), "what would be refused"
