@@ -27,8 +27,12 @@ end
 local function log_ahead(key, now)
   local found = redis.pcall('GET', key)
   local ahead, newest = string.match(type(found) == 'string' and found or '', '^(%d+) (%d+)$')
-  if not ahead or now - newest >= tonumber(ahead) then return 0 end
-  return tonumber(ahead)
+  ahead = tonumber(ahead) or 0
+  if ahead > 0 and now - newest >= ahead then
+    redis.call('DEL', key)
+    return 0
+  end
+  return ahead
 end
 
 local function newest_ms(log)
@@ -49,8 +53,9 @@ local function add_entry(log, key, data)
   else
     entry = redis.pcall('XADD', log, now + ahead .. '-*', 'data', data, 'ahead', ahead)
   end
-  if type(entry) ~= 'string' then  -- the machine's clock was set back, or Redis refuses to write
-    ahead = newest_ms(log) - now
+  if type(entry) ~= 'string' then
+    -- The machine's clock was set back, or Redis refuses to write: then the second call raises that.
+    ahead = string.find(entry.err, 'smaller') and newest_ms(log) - now or 0
     if ahead <= {TOLERANCE_MS} then return redis.call('XADD', log, '*', 'data', data) end
     entry = redis.call('XADD', log, now + ahead .. '-*', 'data', data, 'ahead', ahead)
   end

@@ -85,6 +85,7 @@ def test_a_clock_that_is_set_forward_again_is_the_logs(
     assert log.clock.ahead_ms() == 0
     assert abs(split_id(append(log))[0] - machine_ms()) < HOUR_MS / 2
     assert next(entries).ahead_ms == 0
+    assert not redis.exists(redis_keys.LOG_CLOCK)
 
 
 def test_a_little_is_waited_for(redis: Redis, log: RecordLog, entries: Iterator[LogEntry]) -> None:
