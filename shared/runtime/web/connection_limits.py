@@ -3,6 +3,12 @@
 from collections import Counter
 from typing import Protocol
 
+import structlog
+
+from shared.runtime.repeated_logs import RepeatedLog
+
+log = structlog.get_logger()
+
 MAX_CONNECTIONS = 400
 """Limit of open connections; with files and Redis below the usual limit of 1,024 descriptors."""
 MAX_PER_ADDRESS = 256
@@ -27,6 +33,7 @@ class ConnectionLimiter:
         self._most_per_address = most_per_address
         self._open: dict[LimitedConnection, str] = {}
         self._per_address: Counter[str] = Counter()
+        self._refused = RepeatedLog()
 
     def admit(self, connection: LimitedConnection, address: str) -> bool:
         """Count a new connection; at a limit drop an idle one for it, or return False if none is idle."""
@@ -37,6 +44,16 @@ class ConnectionLimiter:
         if has_room:
             self._open[connection] = address
             self._per_address[address] += 1
+        elif (before := self._refused.count()) is not None:
+            log.warning(
+                "connection closed: too many are open",
+                address=address,
+                open=len(self._open),
+                limit=self._most,
+                open_of_address=self._per_address[address],
+                limit_per_address=self._most_per_address,
+                closed_since_last_line=before,
+            )
         return has_room
 
     def mark_used(self, connection: LimitedConnection) -> None:

@@ -1,6 +1,7 @@
 """Caps on connections."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.runtime.web.connection_limits import ConnectionLimiter
 
@@ -35,6 +36,16 @@ def test_the_cap_of_an_address_holds_back_no_other(address: str, is_admitted: bo
     connections = ConnectionLimiter(3, 2)
     assert all(connections.admit(Fake(idle=False), "a") for _ in range(2))
     assert connections.admit(Fake(), address) == is_admitted
+
+
+def test_closed_connections_are_logged_with_the_limit_once_in_a_while() -> None:
+    """Their clients see only that the connection ends."""
+    connections = ConnectionLimiter(3, 1)
+    connections.admit(Fake(idle=False), "a")
+    with capture_logs() as lines:
+        assert not any(connections.admit(Fake(), "a") for _ in range(3))
+    (line,) = lines
+    assert (line["address"], line["open_of_address"], line["limit_per_address"]) == ("a", 1, 1)
 
 
 def test_what_has_gone_makes_room() -> None:
