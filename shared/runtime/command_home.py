@@ -1,6 +1,7 @@
 """What commands on the server's machine need of a home: its databases, and where Botwatch runs instead."""
 
 from pathlib import Path
+from shlex import quote
 
 from shared.runtime.supervisor_pid import running_supervisor
 from shared.schema.faults import Fault, InvalidError
@@ -16,7 +17,7 @@ def running_demo(home: Path) -> Path | None:
 def demo_hint(home: Path) -> str:
     """Return `; Botwatch runs in …` if the command was meant for the demo, else nothing."""
     demo = running_demo(home)
-    return f"; Botwatch runs in {demo}: set BOTWATCH_HOME={demo}" if demo else ""
+    return f"; Botwatch runs in {demo}: set BOTWATCH_HOME={quote(str(demo))}" if demo else ""
 
 
 def require_database(database: Database, table: str, home: Path) -> None:

@@ -101,9 +101,7 @@ def needs_attention(alert: Alert) -> bool:
 
 def urgent_alerts(alerts: Iterable[Alert]) -> list[Alert]:
     """Return as many alerts as the reasons name: the most severe that need attention, the newest first."""
-    triggered = [alert for alert in alerts if needs_attention(alert)]
-    urgency = sorted(triggered, key=lambda one: (SEVERITIES.index(one.severity), one.timestamp), reverse=True)
-    return urgency[:MAX_LISTED]
+    return _most_severe_first(filter(needs_attention, alerts))[:MAX_LISTED]
 
 
 def _describe_handled(alert: Alert) -> str:
@@ -126,8 +124,9 @@ def _alert_reasons(alerts: Sequence[Alert]) -> list[str]:
     return named
 
 
-def _most_severe_first(alerts: Sequence[Alert]) -> list[Alert]:
-    return sorted(alerts, key=lambda alert: (-SEVERITIES.index(alert.severity), alert.timestamp))
+def _most_severe_first(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return the alerts by severity, of equal ones the newest first."""
+    return sorted(alerts, key=lambda alert: (SEVERITIES.index(alert.severity), alert.timestamp), reverse=True)
 
 
 def _unreported_hosts(

@@ -39,7 +39,7 @@ def alert_marks(connection: Connection, bot: str, span: Span) -> list[Mark]:
     """Return alerts on the bot by when they opened: the most severe of each part, of these the newest."""
     belongs = and_(alerts.c.component == bot, alerts.c.id != WATCHDOG)
     severity = _rank(alerts.c.severity, SEVERITIES)
-    return _gravest(connection, alerts, alerts.c.timestamp, alerts.c.id, belongs, severity, span)
+    return _most_severe(connection, alerts, alerts.c.timestamp, alerts.c.id, belongs, severity, span)
 
 
 def alerts_open_at(connection: Connection, bot: str, moment: datetime) -> list[dict[str, Any]]:
@@ -58,20 +58,22 @@ def alerts_open_at(connection: Connection, bot: str, moment: datetime) -> list[d
 def event_marks(connection: Connection, bot: str, span: Span) -> list[Mark]:
     """Return events of the bot: the one of the worst level of each part, of these the newest."""
     level = _rank(func.coalesce(events.c.level, "info"), LEVELS)
-    return _gravest(connection, events, events.c.timestamp, events.c.id, events.c.bot == bot, level, span)
+    return _most_severe(connection, events, events.c.timestamp, events.c.id, events.c.bot == bot, level, span)
 
 
 def trade_marks(connection: Connection, bot: str, span: Span) -> list[Mark]:
     """Return closed trades made from fills: the one with the largest P&L, up or down, of each part."""
     amount = func.abs(func.coalesce(trades.c.pnl, 0.0))
-    return _gravest(connection, trades, trades.c.closedAt, trades.c.number, trades.c.bot == bot, amount, span)
+    return _most_severe(
+        connection, trades, trades.c.closedAt, trades.c.number, trades.c.bot == bot, amount, span
+    )
 
 
 def flow_marks(connection: Connection, bot: str, span: Span) -> list[Mark]:
     """Return deposits and withdrawals: `flow` records, else those of the equity's minutes; the largest."""
     own = flows.c.bot == bot
     amount = func.abs(flows.c.amount)
-    found = _gravest(connection, flows, flows.c.timestamp, flows.c.id, own, amount, span)
+    found = _most_severe(connection, flows, flows.c.timestamp, flows.c.id, own, amount, span)
     return found or _flows_of_equity(connection, bot, span)
 
 
@@ -104,7 +106,7 @@ def _rank(column: ColumnElement[Any], words: Sequence[str]) -> ColumnElement[Any
     return case({word: place for place, word in enumerate(words)}, value=column, else_=-1)
 
 
-def _gravest(
+def _most_severe(
     connection: Connection,
     table: Table,
     moment: Column[Any],

@@ -111,7 +111,7 @@ def check_process(site: Site) -> Iterator[Finding]:
         yield ok(f"Botwatch is running in {site.home} (pid {process.pid})", process.pid)
     elif demo := running_demo(site.home):
         what = f"Botwatch is not running in {site.home}, but in {demo}"
-        yield critical(what, f"BOTWATCH_HOME={demo} botwatch doctor", str(demo))
+        yield critical(what, f"BOTWATCH_HOME={shlex.quote(str(demo))} botwatch doctor", str(demo))
     else:
         start = site.home / "enterprise" / "monitoring" / "start_monitoring.sh"
         command = (

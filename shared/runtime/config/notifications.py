@@ -290,7 +290,7 @@ class WatchdogSection(Document, kw_only=True):
         if milliseconds(self.every) < MIN_BEAT_INTERVAL_MS:
             raise ValueError(f"`every`: expected at least 10s, got {self.every!r}")
         if self.url and not self.url.startswith(ENCRYPTED_PREFIX):
-            validate_http_url(url=self.url)
+            validate_http_url(self.url)
 
 
 class MaintenanceSection(Document, kw_only=True):

@@ -257,7 +257,7 @@ class RecordLog:
         arguments = [
             *(MAX_ENTRIES, encode_frame(list(records)), epoch_ms(now)),
             *("" if self._max_bots is None else self._max_bots, MAX_LATEST, MAX_LATEST_PER_SUBJECT),
-            *(group, len(entries), len(subjects), len(values), int(until_written) or ""),
+            *(group, len(entries), len(subjects), len(values), "1" if until_written else ""),
             *entries,
             *(part for subject in subjects for part in subject),
             *(

@@ -98,6 +98,22 @@ def test_a_clock_that_was_set_back_by_hours_delays_no_alert(
     assert every(health)[0].status == "ACTIVE"
 
 
+def test_a_clock_that_was_set_back_by_hours_hides_no_absence(
+    redis: Redis, health: Database, start: Start
+) -> None:
+    """A bot that falls silent then is noticed after its period, at the machine's time."""
+    hours = 4 * 3600
+    evaluator = start(rule(kind="absence", period="30s"))
+    write(redis, 0, 5)
+    go_to(evaluator, 1)
+    write(redis, 10, 5, ahead_s=hours)
+    for second in range(10, 60, 5):
+        go_to(evaluator, second)
+    (alert,) = every(health)
+    assert alert.status == "ACTIVE"
+    assert from_epoch_ms(at(40 - hours)) <= alert.timestamp <= from_epoch_ms(at(41 - hours))
+
+
 def test_nothing_is_passed_by_when_the_log_is_further_already(redis: Redis) -> None:
     write(redis, 10, 1)
     RecordLog(redis).skip_past(at(5))

@@ -82,7 +82,7 @@ def test_a_migration_has_no_time_limit(
 
 @pytest.mark.parametrize(("code", "how"), [(2, "exited with code 2"), (-9, "was killed by SIGKILL")])
 def test_how_the_supervisor_ended_is_said(code: int, how: str) -> None:
-    """Of a kill, such as for want of memory, its own log has nothing."""
+    """Its own log says nothing about a SIGKILL, for example by the OOM killer."""
     assert describe_exit(code) == how
 
 

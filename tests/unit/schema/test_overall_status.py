@@ -6,7 +6,7 @@ import pytest
 
 from services.collector.host import status as collector
 from shared.schema.alerts import Alert, Details
-from shared.schema.overall_status import MAX_LISTED, StatusInputs, evaluate_status
+from shared.schema.overall_status import MAX_LISTED, StatusInputs, evaluate_status, urgent_alerts
 from shared.schema.records import Check, CheckStatus, Disk, Health, Status
 from shared.schema.thresholds import Thresholds
 from tests.unit.dashboard.sample_data import NOON, make_alert
@@ -191,3 +191,15 @@ def test_many_checks_are_counted_instead_of_named(further: int, words: str) -> N
 @pytest.mark.parametrize("situation", [WELL, WELL._replace(any_record=False)])
 def test_there_is_always_a_reason_in_words(situation: StatusInputs) -> None:
     assert [reason.endswith(".") for reason in evaluate_status(situation).reasons] == [True]
+
+
+def test_reasons_name_the_alerts_that_are_urgent() -> None:
+    """They have the order of the page's list: of equally severe alerts the newest first."""
+    alerts = [make_alert(number, "HIGH") for number in range(MAX_LISTED + 2)]
+    for minutes, alert in enumerate(alerts):
+        alert.timestamp = NOON + timedelta(minutes=minutes)
+        alert.message = f"number {minutes}"
+    reasons = evaluate_status(WELL._replace(alerts=alerts)).reasons
+    urgent = [f"{one.severity}: {one.component}: {one.message}" for one in urgent_alerts(alerts)]
+    assert reasons == [*urgent, "2 more open alerts."]
+    assert urgent[0].endswith(f"number {MAX_LISTED + 1}")
